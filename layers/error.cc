@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "layers/error.h"
+
+#include <cstring>
+
+namespace imgslim {
+namespace {
+
+// Length of the well-formed UTF-8 sequence at the start of `bytes`, 0 if there is none
+// (RFC 3629 section 4, without surrogates and overlong forms).
+std::size_t utf8_length(std::string_view bytes) {
+  auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  auto tail = [&](std::size_t i) { return i < bytes.size() && (at(i) & 0xc0) == 0x80; };
+  const unsigned char lead = at(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead <= 0xdf) return tail(1) ? 2 : 0;
+  if (lead >= 0xe0 && lead <= 0xef) {
+    if (!tail(1) || !tail(2)) return 0;
+    if (lead == 0xe0 && at(1) < 0xa0) return 0;
+    if (lead == 0xed && at(1) > 0x9f) return 0;
+    return 3;
+  }
+  if (lead >= 0xf0 && lead <= 0xf4) {
+    if (!tail(1) || !tail(2) || !tail(3)) return 0;
+    if (lead == 0xf0 && at(1) < 0x90) return 0;
+    if (lead == 0xf4 && at(1) > 0x8f) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void throw_bad_image(const std::string& message) { throw Error(Failure::kBadImage, message); }
+
+void throw_io(const std::string& message, int error_number) {
+  std::string reason = std::strerror(error_number);
+  if (!reason.empty() && reason[0] >= 'A' && reason[0] <= 'Z') reason[0] += 'a' - 'A';
+  throw Error(Failure::kIo, message + ": " + reason);
+}
+
+void throw_usage(const std::string& message) { throw Error(Failure::kUsage, message); }
+
+std::string printable(std::string_view bytes, std::size_t limit) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  while (!bytes.empty()) {
+    if (out.size() >= limit) return out + "...";
+    const std::size_t length = utf8_length(bytes);
+    const auto byte = static_cast<unsigned char>(bytes[0]);
+    // C1 controls are two-byte sequences that a terminal may obey.
+    const bool c1 = length == 2 && byte == 0xc2 && static_cast<unsigned char>(bytes[1]) < 0xa0;
+    if (length == 0 || c1 || byte < 0x20 || byte == 0x7f || byte == '\\') {
+      out += "\\x";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+      bytes.remove_prefix(1);
+    } else {
+      out += bytes.substr(0, length);
+      bytes.remove_prefix(length);
+    }
+  }
+  return out;
+}
+
+}  // namespace imgslim
