@@ -27,8 +27,8 @@ std::optional<T> read_integer(std::string_view bytes, std::uint64_t offset,
   T value = 0;
   for (std::size_t i = 0; i < sizeof(T); ++i) {
     const std::size_t at = order == std::endian::little ? sizeof(T) - 1 - i : i;
-    value = static_cast<T>((static_cast<std::uint64_t>(value) << 8) |
-                           static_cast<unsigned char>((*field)[at]));
+    value =
+        static_cast<T>((static_cast<std::uint64_t>(value) << 8) | static_cast<unsigned char>((*field)[at]));
   }
   return value;
 }

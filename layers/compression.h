@@ -26,7 +26,7 @@ struct DecodeLimits {
   std::uint64_t max_plain_bytes = std::uint64_t{64} << 30;
   // Above `ratio_floor` plain bytes, a blob may not grow by more than this.
   std::uint64_t max_ratio = 1000;
-  std::uint64_t ratio_floor = std::uint64_t{64} << 20;
+  std::uint64_t ratio_floor = std::uint64_t{256} << 20;
   int max_window_log = 27;             // zstd: 128 MiB
   std::uint32_t max_members = 100000;  // gzip members or zstd frames
 };

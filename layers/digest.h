@@ -20,10 +20,10 @@ class Digest {
   // "sha256:<64 lower-case hex digits>" or "sha512:<128>"; anything else is nothing.
   static std::optional<Digest> parse(std::string_view text);
 
-  const std::string& text() const { return text_; }     // "sha256:ab.."
-  std::string_view algorithm() const;                   // "sha256"
-  std::string_view hex() const;                         // "ab.."
-  std::string short_text() const;                       // "sha256:" and 12 digits, for people
+  const std::string& text() const { return text_; }  // "sha256:ab.."
+  std::string_view algorithm() const;                // "sha256"
+  std::string_view hex() const;                      // "ab.."
+  std::string short_text() const;                    // "sha256:" and 12 digits, for people
 
   auto operator<=>(const Digest&) const = default;
 

@@ -3,35 +3,13 @@
 
 #include <cstring>
 
+#include "layers/utf8.h"
+
 namespace imgslim {
-namespace {
 
-// Length of the well-formed UTF-8 sequence at the start of `bytes`, 0 if there is none
-// (RFC 3629 section 4, without surrogates and overlong forms).
-std::size_t utf8_length(std::string_view bytes) {
-  auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  auto tail = [&](std::size_t i) { return i < bytes.size() && (at(i) & 0xc0) == 0x80; };
-  const unsigned char lead = at(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return tail(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    if (!tail(1) || !tail(2)) return 0;
-    if (lead == 0xe0 && at(1) < 0xa0) return 0;
-    if (lead == 0xed && at(1) > 0x9f) return 0;
-    return 3;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    if (!tail(1) || !tail(2) || !tail(3)) return 0;
-    if (lead == 0xf0 && at(1) < 0x90) return 0;
-    if (lead == 0xf4 && at(1) > 0x8f) return 0;
-    return 4;
-  }
-  return 0;
+void throw_bad_image(const std::string& message) {
+  throw Error(Failure::kBadImage, message);
 }
-
-}  // namespace
-
-void throw_bad_image(const std::string& message) { throw Error(Failure::kBadImage, message); }
 
 void throw_io(const std::string& message, int error_number) {
   std::string reason = std::strerror(error_number);
@@ -39,7 +17,9 @@ void throw_io(const std::string& message, int error_number) {
   throw Error(Failure::kIo, message + ": " + reason);
 }
 
-void throw_usage(const std::string& message) { throw Error(Failure::kUsage, message); }
+void throw_usage(const std::string& message) {
+  throw Error(Failure::kUsage, message);
+}
 
 std::string printable(std::string_view bytes, std::size_t limit) {
   static constexpr char kHex[] = "0123456789abcdef";

@@ -23,8 +23,7 @@ enum class Failure {
 
 class Error : public std::runtime_error {
  public:
-  Error(Failure failure, const std::string& message)
-      : std::runtime_error(message), failure_(failure) {}
+  Error(Failure failure, const std::string& message) : std::runtime_error(message), failure_(failure) {}
   Failure failure() const { return failure_; }
 
  private:

@@ -3,8 +3,10 @@
 // as it was. Key order is kept; so is the text of numbers, which no double can hold in general.
 #pragma once
 
-#include <cstddef>
 #include <nlohmann/json_fwd.hpp>
+
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +24,10 @@ struct JsonLimits {
 // UTF-8, a key twice in one object, a limit. Numbers that do not survive a round trip through 64-bit
 // integers keep their text (held as a tagged binary value; see number_text()).
 Json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits = {});
+// The text of a number: as parsed if it was kept, otherwise as it would be written. Nothing if `value` is
+// no number. Only numbers that fit 64 bits and were written without fraction and exponent are
+// is_number_integer().
+std::optional<std::string> number_text(const Json& value);
 // Compact text, key order and kept number texts as parsed.
 std::string dump_json(const Json& value);
 // The same with two-space indents and a final newline, for files that people read.

@@ -26,7 +26,8 @@ class StringBytes : public FileBytes {
 class HostFileSystem : public FileSystem {
  public:
   explicit HostFileSystem(std::string root) : root_(std::move(root)) {
-    while (!root_.empty() && root_.back() == '/') root_.pop_back();
+    while (!root_.empty() && root_.back() == '/')
+      root_.pop_back();
   }
 
   std::optional<FileStatus> status(std::string_view path) const override {
@@ -92,8 +93,8 @@ class HostFileSystem : public FileSystem {
 
 }  // namespace
 
-std::optional<std::string> resolve_path(const FileSystem& files, std::string_view path,
-                                        bool follow_last, std::vector<std::string>* links) {
+std::optional<std::string> resolve_path(const FileSystem& files, std::string_view path, bool follow_last,
+                                        std::vector<std::string>* links) {
   std::string resolved;  // "" is the root
   std::string rest(path);
   int hops = 0;

@@ -42,19 +42,25 @@ class FileSystem {
   // Whole content of a regular file, nullptr if it is none or larger than `limit`.
   virtual std::shared_ptr<const FileBytes> read(std::string_view path,
                                                 std::uint64_t limit = 1u << 30) const = 0;
+  // The first bytes of a regular file, at most 8, "" if it is none: enough to tell an ELF file from a script.
+  // Over a merged tree it reads nothing.
+  virtual std::string head(std::string_view path) const {
+    const auto content = read(path);
+    return content ? std::string(content->bytes().substr(0, 8)) : std::string();
+  }
 };
 
 // What a path leads to for a process rooted in the image: every link resolved inside it, ".." stops at
 // the root, at most 40 links. `links` gets the links passed on the way, in order, as resolved paths.
 // Nothing if it leads nowhere. With `follow_last` false the last component is not followed.
 std::optional<std::string> resolve_path(const FileSystem& files, std::string_view path,
-                                        bool follow_last = true,
-                                        std::vector<std::string>* links = nullptr);
+                                        bool follow_last = true, std::vector<std::string>* links = nullptr);
 
 // "/a/b" and "../c" -> "/a/b/../c" (as text, for resolve_path); an absolute `path` stays.
 std::string join_path(std::string_view directory, std::string_view path);
 
-// The files below a directory of this machine, for tests and for `inspect FILE`; "" or "/" is the machine itself.
+// The files below a directory of this machine, for tests and for `inspect FILE`; "" or "/" is the machine
+// itself.
 std::unique_ptr<FileSystem> host_file_system(const std::string& root);
 
 }  // namespace imgslim

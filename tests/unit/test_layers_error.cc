@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "layers/error.h"
-
 #include <doctest/doctest.h>
+
+#include "layers/error.h"
 
 using namespace imgslim;
 
 TEST_CASE("error: context goes in front and the kind stays") {
   try {
-    with_context("image a", [] {
-      return with_context("layer b", []() -> int { throw_bad_image("entry c is cut"); });
-    });
+    with_context("image a",
+                 [] { return with_context("layer b", []() -> int { throw_bad_image("entry c is cut"); }); });
     FAIL("no error");
   } catch (const Error& error) {
     CHECK(std::string(error.what()) == "image a: layer b: entry c is cut");
