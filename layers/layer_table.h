@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -45,7 +46,7 @@ struct Entry {
   std::uint64_t stored_size = 0;    // content bytes in the stream (differs from size if sparse)
   std::uint64_t size = 0;           // of the file
   std::uint64_t tar_bytes = 0;      // headers, content and padding: what the entry costs, unpacked
-  std::uint64_t crc = 0;            // CRC-64 of the content: finds candidates, proves nothing
+  std::uint64_t crc = 0;            // CRC-64 of the content, holes included: finds candidates, proves nothing
   std::uint64_t head = 0;           // first 8 bytes of the content, little endian, zero padded
   std::int64_t mtime = 0;           // seconds since the epoch, rounded down
   std::uint32_t mtime_nanoseconds = 0;

@@ -13,12 +13,18 @@ namespace imgslim {
 
 struct TarLimits {
   std::uint64_t max_entries = 20000000;
-  std::size_t max_path = 4096;             // PATH_MAX
-  std::size_t max_component = 255;         // NAME_MAX
-  std::size_t max_pax_bytes = 1 << 20;     // one extended header
+  std::size_t max_path = 4096;          // PATH_MAX
+  std::size_t max_component = 255;      // NAME_MAX
+  std::size_t max_pax_bytes = 1 << 20;  // one extended header
   std::size_t max_xattr_name = 255;
   std::size_t max_xattr_value = 64 << 10;  // what Linux can store
   std::size_t max_sparse_regions = 1 << 16;
+  std::uint64_t max_sparse_bytes = std::uint64_t{64} << 30;  // all sparse files of a layer, holes included
+  // Above `hole_floor` bytes, a layer's holes may not be more than this times the bytes that came before
+  // their end: every reader of the files pays for them.
+  std::uint64_t max_hole_ratio = 1000;
+  std::uint64_t hole_floor = std::uint64_t{256} << 20;
+  std::size_t max_warnings = 200;                         // what comes after is only counted
   std::uint64_t max_text_bytes = std::uint64_t{1} << 30;  // all names, links and xattrs of a layer
 };
 

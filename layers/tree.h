@@ -35,7 +35,8 @@ struct Inode {
   EntryRef attributes;  // type, mode, owner, time, xattrs; none: a directory no entry describes
                         // (0755, root, time 0)
   // Which inode this one's names showed just before the layer that made it, if they were exactly the
-  // names of that inode and it was of the same type: a candidate for "written again". kNone otherwise.
+  // names of that inode and it was of the same type: a candidate for "written again". kNone otherwise,
+  // also where the layer's own whiteout removed a name first: dropping the entry would then show nothing.
   InodeId replaces = kNone;
   std::uint32_t links = 0;  // names that are alive now
 };
@@ -108,8 +109,9 @@ class Tree {
 
   const std::vector<TreeNotice>& notices() const;
 
+  struct State;  // tree_state.h
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 
