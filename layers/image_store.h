@@ -23,6 +23,8 @@ class ImageSource {
   virtual std::string name() const = 0;  // for messages: "oci:dir:tag"
   // The document the name refers to: an index or a manifest.
   virtual Descriptor root() const = 0;
+  // Whether root() was made here, because the source holds no manifest (docker-archive of older Docker).
+  virtual bool made_root() const { return false; }
   // Opens a blob. Throws Error{kBadImage} if it is missing, no regular file, or of another size.
   virtual BlobPtr open(const Descriptor& descriptor) const = 0;
   // A small document, digest verified, at most `limit` bytes.
@@ -49,6 +51,8 @@ class ImageDestination {
   virtual std::string name() const = 0;
   // Whether the destination already has the blob, so that it need not be written again.
   virtual bool has(const Descriptor& descriptor) const = 0;
+  // A blob that was committed, to be read back.
+  virtual BlobPtr open(const Descriptor& descriptor) const = 0;
   virtual std::unique_ptr<BlobWriter> start_blob() = 0;
   // A blob as it is, verified on the way.
   void copy(const Descriptor& descriptor, const Blob& blob);
