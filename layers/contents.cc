@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "layers/contents.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <stdexcept>
+
+#include "layers/error.h"
+
+namespace imgslim {
+namespace {
+
+constexpr std::size_t kChunk = std::size_t{256} << 10;
+
+void write_zeros(Sink& out, std::uint64_t count) {
+  static constexpr std::array<std::byte, 4096> kZeros{};
+  while (count > 0) {
+    const std::size_t step = static_cast<std::size_t>(std::min<std::uint64_t>(count, kZeros.size()));
+    out.write(std::span(kZeros).first(step));
+    count -= step;
+  }
+}
+
+void copy_range(const Blob& from, std::uint64_t offset, std::uint64_t length, std::vector<std::byte>& buffer,
+                Sink& out) {
+  while (length > 0) {
+    const std::size_t step = static_cast<std::size_t>(std::min<std::uint64_t>(length, buffer.size()));
+    from.read_at(offset, std::span(buffer).first(step));
+    out.write(std::span(buffer).first(step));
+    offset += step;
+    length -= step;
+  }
+}
+
+}  // namespace
+
+Contents::Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes)
+    : tables_(std::move(tables)) {
+  if (tables_.size() != blobs.size()) throw std::logic_error("contents: tables and blobs differ in number");
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    plain_.push_back(std::make_unique<PlainBlob>(blobs[i], tables_[i]->compression, tables_[i]->checkpoints,
+                                                 tables_[i]->plain_size, cache_bytes));
+  }
+}
+
+const Entry& Contents::entry(EntryRef file) const {
+  return tables_.at(file.layer)->entries.at(file.entry);
+}
+
+void Contents::write_to(EntryRef file, Sink& out) const {
+  const Entry& e = entry(file);
+  const Blob& blob = *plain_[file.layer];
+  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, e.stored_size + 1)));
+  if (e.sparse == 0) {
+    copy_range(blob, e.data_offset, e.size, buffer, out);
+    return;
+  }
+  std::uint64_t at = 0;
+  std::uint64_t stored = e.data_offset;
+  for (const auto& [offset, length] : tables_[file.layer]->sparse_maps.at(e.sparse)) {
+    write_zeros(out, offset - at);
+    copy_range(blob, stored, length, buffer, out);
+    stored += length;
+    at = offset + length;
+  }
+  write_zeros(out, e.size - at);
+}
+
+std::string Contents::read(EntryRef file, std::uint64_t limit) const {
+  const Entry& e = entry(file);
+  if (e.size > limit) {
+    throw_bad_image(printable(e.path) + " is larger than " + std::to_string(limit) + " bytes");
+  }
+  std::string text;
+  text.reserve(static_cast<std::size_t>(e.size));
+  const auto sink = sink_to([&](std::span<const std::byte> bytes) { text += as_text(bytes); });
+  write_to(file, *sink);
+  return text;
+}
+
+std::string Contents::read_front(EntryRef file, std::uint64_t length) const {
+  const Entry& e = entry(file);
+  if (length >= e.size) return read(file, e.size);
+  if (e.sparse != 0) return read(file, e.size).substr(0, static_cast<std::size_t>(length));
+  std::string text(static_cast<std::size_t>(length), '\0');
+  plain_[file.layer]->read_at(e.data_offset, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+std::vector<Digest> Contents::hash(const std::vector<EntryRef>& files) const {
+  std::vector<std::size_t> order(files.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    if (files[a].layer != files[b].layer) return files[a].layer < files[b].layer;
+    return entry(files[a]).data_offset < entry(files[b]).data_offset;
+  });
+  std::vector<std::optional<Digest>> found(files.size());
+  for (const std::size_t i : order) {
+    Hasher hasher;
+    const auto sink = sink_to([&](std::span<const std::byte> bytes) { hasher.update(bytes); });
+    write_to(files[i], *sink);
+    found[i] = hasher.finish();
+  }
+  std::vector<Digest> digests;
+  digests.reserve(files.size());
+  for (auto& digest : found)
+    digests.push_back(std::move(*digest));
+  return digests;
+}
+
+}  // namespace imgslim

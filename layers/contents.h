@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pass 2: contents of entries, read through each layer's checkpoints.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "layers/layer_table.h"
+#include "layers/stream.h"
+#include "layers/tree.h"
+
+namespace imgslim {
+
+// The contents of an image's layers. Thread safe.
+class Contents {
+ public:
+  // Tables and blobs of the layers, from the bottom up; both are shared. `cache_bytes` bounds what is kept
+  // decoded for each layer.
+  Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes);
+
+  // Writes all of a regular file to `out`, holes as zeros. Throws Error{kBadImage, kIo}.
+  void write_to(EntryRef file, Sink& out) const;
+  // All of a regular file; throws Error{kBadImage} if it is larger than `limit`.
+  std::string read(EntryRef file, std::uint64_t limit) const;
+  // Its first `length` bytes, all if it is shorter.
+  std::string read_front(EntryRef file, std::uint64_t length) const;
+  // SHA-256 of each file, in the order given. Reads in the order of the layers' bytes.
+  std::vector<Digest> hash(const std::vector<EntryRef>& files) const;
+
+ private:
+  const Entry& entry(EntryRef file) const;
+  std::vector<LayerTablePtr> tables_;
+  std::vector<std::unique_ptr<Blob>> plain_;
+};
+
+}  // namespace imgslim

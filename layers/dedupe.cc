@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "layers/dedupe.h"
+
+#include <map>
+#include <tuple>
+
+namespace imgslim {
+
+bool same_attributes(const Entry& a, const LayerTable& a_table, const Entry& b, const LayerTable& b_table) {
+  if (a.type != b.type || a.mode != b.mode || a.uid != b.uid || a.gid != b.gid || a.mtime != b.mtime ||
+      a.mtime_nanoseconds != b.mtime_nanoseconds) {
+    return false;
+  }
+  if (a_table.xattr_sets[a.xattrs] != b_table.xattr_sets[b.xattrs]) return false;
+  switch (a.type) {
+    case EntryType::kRegular:
+      return a.size == b.size;
+    case EntryType::kSymlink:
+      return a.link == b.link;
+    case EntryType::kCharacterDevice:
+    case EntryType::kBlockDevice:
+      return a.device_major == b.device_major && a.device_minor == b.device_minor;
+    default:
+      return true;
+  }
+}
+
+std::vector<bool> find_repeats(const Tree& tree, const Contents& contents) {
+  std::vector<bool> repeats(tree.inode_limit(), false);
+  std::vector<InodeId> to_confirm;
+  std::vector<EntryRef> files;
+  for (InodeId id = 0; id < tree.inode_limit(); ++id) {
+    const Inode& inode = tree.inode(id);
+    if (inode.replaces == kNone || !inode.attributes) continue;
+    const EntryRef before = tree.inode(inode.replaces).attributes;
+    if (!before) continue;
+    const Entry& now_entry = tree.entry(inode.attributes);
+    const Entry& old_entry = tree.entry(before);
+    if (!same_attributes(now_entry, tree.layer(inode.attributes.layer), old_entry,
+                         tree.layer(before.layer))) {
+      continue;
+    }
+    if (now_entry.type != EntryType::kRegular || now_entry.size == 0) {
+      repeats[id] = true;
+    } else if (now_entry.crc == old_entry.crc && (now_entry.sparse == 0) == (old_entry.sparse == 0)) {
+      to_confirm.push_back(id);
+      files.push_back(inode.attributes);
+      files.push_back(before);
+    }
+  }
+  const std::vector<Digest> digests = contents.hash(files);
+  for (std::size_t i = 0; i < to_confirm.size(); ++i) {
+    repeats[to_confirm[i]] = digests[2 * i] == digests[2 * i + 1];
+  }
+  return repeats;
+}
+
+std::vector<InodeId> find_equal_files(const Tree& tree, const Contents& contents,
+                                      const std::function<bool(NodeId)>& excluded) {
+  std::vector<InodeId> same(tree.inode_limit());
+  for (InodeId id = 0; id < same.size(); ++id)
+    same[id] = id;
+
+  // Inodes in tree order, less those with an excluded name or with names from several layers.
+  std::vector<InodeId> order;
+  std::vector<char> state(tree.inode_limit(), 0);  // 1 = seen, 2 = left alone
+  tree.walk([&](NodeId node) {
+    const InodeId id = tree.node(node).inode;
+    const Inode& inode = tree.inode(id);
+    if (tree.type(node) != EntryType::kRegular || !inode.attributes) return;
+    if (state[id] == 0) {
+      state[id] = 1;
+      order.push_back(id);
+    }
+    const bool other_layer = tree.node(node).shown_by.layer != inode.attributes.layer;
+    if (other_layer || tree.entry(inode.attributes).size == 0 || excluded(node)) state[id] = 2;
+  });
+
+  // What must be equal besides the content; xattrs point into the layer's table.
+  using Key = std::tuple<std::uint32_t, std::uint64_t, std::uint64_t, std::uint32_t, std::uint32_t,
+                         std::uint32_t, std::int64_t, std::uint32_t, Xattrs>;
+  std::map<Key, std::vector<InodeId>> candidates;
+  for (const InodeId id : order) {
+    if (state[id] != 1) continue;
+    const EntryRef ref = tree.inode(id).attributes;
+    const Entry& e = tree.entry(ref);
+    if (e.sparse != 0) continue;
+    candidates[{ref.layer, e.size, e.crc, e.mode, e.uid, e.gid, e.mtime, e.mtime_nanoseconds,
+                tree.layer(ref.layer).xattr_sets[e.xattrs]}]
+        .push_back(id);
+  }
+
+  std::vector<EntryRef> files;
+  for (const auto& [key, ids] : candidates) {
+    if (ids.size() < 2) continue;
+    for (const InodeId id : ids)
+      files.push_back(tree.inode(id).attributes);
+  }
+  const std::vector<Digest> digests = contents.hash(files);
+  std::size_t next = 0;
+  for (const auto& [key, ids] : candidates) {
+    if (ids.size() < 2) continue;
+    std::map<Digest, InodeId> first_with;
+    for (const InodeId id : ids)
+      same[id] = first_with.emplace(digests[next++], id).first->second;
+  }
+  return same;
+}
+
+}  // namespace imgslim
