@@ -29,8 +29,8 @@ struct ElfSegment {
 
 // A version of a library's interface: .gnu.version_r (file set) or .gnu.version_d (file empty).
 struct SymbolVersion {
-  std::string file;  // DT_NEEDED name it is needed from
-  std::string name;  // "GLIBC_2.34"
+  std::string file;   // DT_NEEDED name it is needed from
+  std::string name;   // "GLIBC_2.34"
   bool weak = false;  // VER_FLG_WEAK: missing is no error
   auto operator<=>(const SymbolVersion&) const = default;
 };
@@ -63,7 +63,7 @@ struct ElfFacts {
   bool is_64 = true;
   std::endian byte_order = std::endian::little;
   std::uint16_t machine = 0;
-  std::uint16_t type = 0;  // ET_*
+  std::uint16_t type = 0;       // ET_*
   std::uint32_t abi_flags = 0;  // e_flags
   std::uint8_t os_abi = 0;
   std::uint64_t entry = 0;
@@ -73,8 +73,8 @@ struct ElfFacts {
   bool has_dynamic = false;                // PT_DYNAMIC
   std::vector<std::string> needed;         // DT_NEEDED, in order
   std::optional<std::string> soname;
-  std::optional<std::string> rpath;    // DT_RPATH, also if RUNPATH is there
-  std::optional<std::string> runpath;  // DT_RUNPATH
+  std::optional<std::string> rpath;      // DT_RPATH, also if RUNPATH is there
+  std::optional<std::string> runpath;    // DT_RUNPATH
   std::vector<std::string> filters;      // DT_FILTER: required
   std::vector<std::string> auxiliaries;  // DT_AUXILIARY: optional
   std::vector<std::string> audits;       // DT_AUDIT, DT_DEPAUDIT
@@ -112,6 +112,8 @@ class ElfImage {
   std::optional<std::string_view> bytes_at(std::uint64_t address, std::uint64_t length) const;
   // From an address to the end of its segment's file bytes.
   std::string_view bytes_from(std::uint64_t address) const;
+  // The same with relocations that only shift by the load address applied; as long-lived as the image.
+  std::string_view relocated_from(std::uint64_t address) const;
   // A pointer-sized value as it is after relocation.
   std::optional<std::uint64_t> pointer_at(std::uint64_t address) const;
   std::optional<std::string_view> c_string_at(std::uint64_t address, std::size_t limit = 4096) const;
@@ -123,7 +125,7 @@ class ElfImage {
   // Name of the symbol whose address the GOT slot or pointer at `address` gets, if any.
   std::optional<std::string_view> symbol_at_slot(std::uint64_t address) const;
   // Addresses of slots whose relocated pointer value is `value`, sorted (from RELATIVE and RELR relocations
-  // only, plus a scan of data segments of files that are not position independent).
+  // only, plus a scan of data segments of files that are not position independent). Each call reads them all.
   std::vector<std::uint64_t> slots_holding(std::uint64_t value) const;
 
  private:

@@ -19,7 +19,7 @@ namespace imgslim {
 struct GoModule {
   std::string path;
   std::string version;
-  std::string sum;  // "h1:..."
+  std::string sum;                                                 // "h1:..."
   std::optional<std::pair<std::string, std::string>> replaced_by;  // path, version; `sum` is then its sum
 };
 
@@ -40,7 +40,7 @@ struct GoFunction {
 };
 
 struct GoPackage {
-  std::string path;         // "net/http"; "" for what belongs to no Go package
+  std::string path;  // "net/http"; "" for what belongs to no Go package
   std::uint64_t code_bytes = 0;
 };
 
@@ -59,13 +59,13 @@ struct GoEmbedTree {
 
 // How a Go program is linked and what that means (the truth table of imgslim-inspect(1)).
 enum class GoLinkage {
-  kStatic,              // no interpreter, no dynamic section: runs in scratch
-  kStaticPie,           // CGO_ENABLED=0 -buildmode=pie: needs the loader, no library
-  kStaticGlibc,         // cgo, -static against glibc: may still load NSS, gconv, dlopen targets
-  kStaticMusl,          // cgo, -static against musl: dlopen cannot work
-  kDynamicCgo,          // cgo: needs loader and libraries
-  kDynamicWithoutCgo,   // purego and the like: imports without cgo
-  kPlugin,              // -buildmode=plugin or c-shared
+  kStatic,             // no interpreter, no dynamic section: runs in scratch
+  kStaticPie,          // CGO_ENABLED=0 -buildmode=pie: needs the loader, no library
+  kStaticGlibc,        // cgo, -static against glibc: may still load NSS, gconv, dlopen targets
+  kStaticMusl,         // cgo, -static against musl: dlopen cannot work
+  kDynamicCgo,         // cgo: needs loader and libraries
+  kDynamicWithoutCgo,  // purego and the like: imports without cgo
+  kPlugin,             // -buildmode=plugin or c-shared
 };
 std::string_view name_of(GoLinkage linkage);
 
@@ -74,8 +74,8 @@ struct GoFacts {
   std::string pclntab_version;  // "1.16", "1.18", "1.20"; empty: none found
   std::uint64_t text = 0;       // moduledata.text
   std::uint64_t end_of_text = 0;
-  std::vector<GoFunction> functions;  // sorted by start
-  std::vector<GoPackage> packages;    // sorted by path
+  std::vector<GoFunction> functions;        // sorted by start
+  std::vector<GoPackage> packages;          // sorted by path
   std::vector<std::string> init_functions;  // names in the order they run before main
   std::vector<std::string> cgo_packages;    // Go packages with C calls, sorted
   std::vector<GoEmbedTree> embeds;

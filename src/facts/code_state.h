@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// What registers and followed memory may hold at one place, and what one instruction does to it. For
+// code_flow.cc alone.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "src/facts/code_flow.h"
+
+namespace imgslim {
+
+struct CodeState {
+  // Words in memory: (0, offset from the stack pointer at entry) or (call that returned it, offset).
+  using Place = std::pair<std::uint64_t, std::int64_t>;
+  std::array<CodeValues, kRegisters> registers;
+  std::map<Place, CodeValues> memory;
+
+  static CodeState at_entry(const CallingConvention& convention);
+  // Joins the state of another path; `loop` is the head of the loop it comes around, or 0. With
+  // `forget`, what differs becomes unknown. Whether anything changed.
+  bool meet(const CodeState& other, std::uint64_t loop, bool forget);
+};
+
+class CodeStep {
+ public:
+  // Loops whose end is seen are noted in `rounds`; calls and stores in `record`, if not null.
+  CodeStep(const FlowInput& input, CodeState& state, std::map<std::uint64_t, std::int64_t>& rounds,
+           FunctionFlow* record, std::uint64_t block)
+      : input_(input), state_(state), rounds_(rounds), record_(record), block_(block) {}
+
+  void run(const CodeInstruction& instruction);
+
+ private:
+  struct Comparison {
+    std::uint64_t address = 0;
+    std::uint64_t loop = 0;  // 0: none that ends a loop
+    std::int64_t rounds = 0;
+  };
+
+  CodeValues read(const CodeOperand& operand, int width);
+  CodeValues read_word(const CodeOperand& memory, int word, int width);
+  CodeValues address_of(const CodeOperand& memory);
+  CodeValues load(const CodeValues& place, int width);
+  CodeValues load_one(const CodeValue& place, int width);
+  CodeValues load_rounds(const CodeValue& range);
+  CodeValues constant_at(std::uint64_t address, int width);
+  void write(const CodeOperand& operand, const CodeValues& values, int width);
+  void write_word(const CodeOperand& memory, int word, const CodeValues& values, int width);
+  void store(const CodeValues& place, const CodeValues& values, int width);
+  void store_at(const CodeState::Place& place, const CodeValues& values, int width, bool surely);
+  void forget_from(const CodeState::Place& place, std::int64_t length);
+
+  void move(const CodeInstruction& instruction);
+  void select(const CodeInstruction& instruction);
+  void compare(const CodeInstruction& instruction);
+  void copy(const CodeValues& to, const CodeValues& from, std::int64_t bytes);
+  void leave(const CodeInstruction& instruction);
+  void resolve(const CodeOperand& target, CodeCall& call);
+  void add_arguments(CodeCall& call);
+  void after_call(const CodeInstruction& instruction, const CodeCall& call);
+  void push_pop(const CodeInstruction& instruction);
+
+  const FlowInput& input_;
+  CodeState& state_;
+  std::map<std::uint64_t, std::int64_t>& rounds_;
+  FunctionFlow* record_;
+  std::uint64_t block_;
+  std::uint64_t address_ = 0;
+  Comparison comparison_;
+};
+
+}  // namespace imgslim

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The texts that an argument of a call may be: C strings and Go strings (pointer and length), with
+// concatenations, tables, and what comes out of the environment or from the function's own caller, which is
+// followed through a few wrapper functions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/facts/call_sites.h"
+
+namespace imgslim {
+
+struct CodeText {
+  enum class Rest : std::uint8_t {
+    kNothing,      // the text is `prefix`, whole
+    kParameter,    // `prefix`, the caller's own argument number `parameter`, `suffix`
+    kItself,       // the path of the running program
+    kEnvironment,  // the value of the variable `detail`
+    kArgument,     // a word of the command line
+    kUnknown,      // something else: `detail`
+  };
+  std::string prefix;
+  Rest rest = Rest::kNothing;
+  std::string suffix;
+  std::int64_t parameter = 0;
+  bool go_parameter = false;  // a Go string, of two words
+  std::string detail;
+  bool assembled = false;      // an element of a table, put together, or what a variable holds at start
+  std::uint64_t function = 0;  // where what is not known comes from
+  auto operator<=>(const CodeText&) const = default;
+};
+
+// Which argument of a call is a text, and of what kind.
+struct TextArgument {
+  enum class Kind : std::uint8_t { kC, kGo };
+  Kind kind = Kind::kC;
+  std::size_t index = 0;  // of the argument word; kGo: its pointer, the length is the next word
+};
+
+class CodeTexts {
+ public:
+  explicit CodeTexts(const CallSites& sites);
+
+  // Texts of one argument of each site, in the order of `sites`; callers of wrappers are followed. A site
+  // without a call has one text, unknown.
+  std::vector<std::vector<CodeText>> read(const std::vector<CallSite>& sites,
+                                          const std::vector<TextArgument>& arguments) const;
+
+ private:
+  struct Pair;
+  std::vector<CodeText> texts_of(const FunctionFlow& flow, const CodeCall& call, const TextArgument& argument,
+                                 int depth) const;
+  std::vector<CodeText> c_texts(const FunctionFlow& flow, const CodeValues& values, int depth) const;
+  std::vector<CodeText> go_texts(const FunctionFlow& flow, const CodeValues& pointers,
+                                 const CodeValues& lengths, int depth) const;
+  void add_pair(const FunctionFlow& flow, const Pair& pair, int depth, std::vector<CodeText>& texts) const;
+  void add_go_result(const FunctionFlow& flow, const CodeValue& result, int depth,
+                     std::vector<CodeText>& texts) const;
+  void add_c_result(const FunctionFlow& flow, const CodeValue& result, int depth,
+                    std::vector<CodeText>& texts) const;
+  void add_c_table(const FunctionFlow& flow, const CodeValue& table, std::vector<CodeText>& texts) const;
+  void add_go_table(const FunctionFlow& flow, const CodeValue& table, std::vector<CodeText>& texts) const;
+  std::vector<CodeText> joined(const FunctionFlow& flow, const CodeCall& call, std::size_t count,
+                               int depth) const;
+  std::optional<std::string> go_string(std::uint64_t address, std::uint64_t length) const;
+  void find_arguments_variable();
+
+  const CallSites& sites_;
+  std::uint64_t arguments_variable_ = 0;  // os.Args
+};
+
+}  // namespace imgslim

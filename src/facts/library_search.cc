@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/facts/library_search.h"
+
+#include <algorithm>
+#include <iterator>
+#include <list>
+#include <set>
+#include <unordered_set>
+#include <utility>
+
+#include "src/facts/search_process.h"
+
+namespace imgslim {
+namespace {
+
+// A process of more objects, or a search of more steps, is no real one.
+constexpr std::size_t kMaxObjects = 16384;
+constexpr std::size_t kMaxProbes = 4'000'000;
+constexpr int kMaxLinks = 40;
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Whether a path does not open because of a loop of links rather than a missing name.
+bool is_link_loop(const FileSystem& files, std::string path) {
+  for (int hop = 0; hop <= kMaxLinks; ++hop) {
+    const auto directory = resolve_path(files, directory_of(path));
+    if (!directory) return false;
+    const auto target = files.read_link(join_path(*directory, path.substr(path.rfind('/') + 1)));
+    if (!target) return false;
+    path = join_path(*directory, *target);
+  }
+  return true;
+}
+
+std::vector<std::string> split_words(std::string_view text, std::string_view separators) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(separators), text.size());
+    if (end > 0) words.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+}  // namespace
+
+std::string_view name_of(RequestKind request) {
+  switch (request) {
+    case RequestKind::kProgram:
+      return "program";
+    case RequestKind::kInterpreter:
+      return "interpreter";
+    case RequestKind::kNeeded:
+      return "needed";
+    case RequestKind::kFilter:
+      return "filter";
+    case RequestKind::kAuxiliary:
+      return "auxiliary";
+    case RequestKind::kPreload:
+      return "LD_PRELOAD";
+    case RequestKind::kPreloadFile:
+      return "ld.so.preload";
+    case RequestKind::kDlopen:
+      return "dlopen";
+  }
+  return {};
+}
+
+std::string_view name_of(SearchRule rule) {
+  switch (rule) {
+    case SearchRule::kDirect:
+      return "direct";
+    case SearchRule::kRpath:
+      return "rpath";
+    case SearchRule::kLibraryPath:
+      return "LD_LIBRARY_PATH";
+    case SearchRule::kRunpath:
+      return "runpath";
+    case SearchRule::kCache:
+      return "cache";
+    case SearchRule::kDefaultDirectory:
+      return "default directory";
+    case SearchRule::kLoader:
+      return "loader";
+  }
+  return {};
+}
+
+void LibrarySearch::Process::end(const std::string& why) {
+  if (fatal.empty()) fatal = why;
+}
+
+void LibrarySearch::Process::probe(SearchProbe::Call call, const std::string& path, bool failed) {
+  if (++probes_made > kMaxProbes) end("search takes more than 4000000 steps");
+  if (options.record_probes) probes.push_back({call, failed, path});
+}
+
+Tried LibrarySearch::Process::try_open(const std::string& path, LocatedFile& found, std::string& why) {
+  const FileSystem& files = cache->files();
+  const std::string full = join_path(options.working_directory, path);
+  std::vector<std::string> links;
+  const auto resolved = resolve_path(files, full, true, &links);
+  probe(SearchProbe::Call::kOpen, path, !resolved.has_value());
+  if (!resolved) return !links.empty() && is_link_loop(files, full) ? Tried::kStop : Tried::kAbsent;
+  const auto file = cache->object(*resolved);
+  if (file == nullptr) return Tried::kAbsent;
+  std::string complaint;
+  ObjectVerdict verdict = file->verdict(program(), &complaint);
+  // musl takes the first file that opens, whatever it is.
+  if (is_musl() && verdict == ObjectVerdict::kOtherKind) {
+    verdict = ObjectVerdict::kFatal;
+    complaint = "of another machine";
+  }
+  if (verdict == ObjectVerdict::kOtherKind) return Tried::kAbsent;
+  found.path = path;
+  if (verdict == ObjectVerdict::kFatal) {
+    why = complaint;
+    return Tried::kBroken;
+  }
+  found.resolved = *resolved;
+  found.links = std::move(links);
+  found.file = file;
+  return Tried::kFound;
+}
+
+std::string LibrarySearch::Process::origin_of(std::size_t index) const {
+  const SearchedObject& object = objects[index];
+  // Of the program it is what /proc/self/exe says, of a library the path as it was opened.
+  if (index == 0 && !program_given_to_loader) return directory_of(object.resolved);
+  return directory_of(join_path(options.working_directory, object.path));
+}
+
+DynamicTokens LibrarySearch::Process::tokens_of(std::size_t index) const {
+  DynamicTokens tokens;
+  tokens.origin = origin_of(index);
+  tokens.lib = loader->lib;
+  tokens.platform = platform_of(*loader, options.cpu);
+  tokens.secure = options.secure;
+  tokens.is_program = index == 0;
+  tokens.trusted = &loader->directories;
+  return tokens;
+}
+
+std::size_t LibrarySearch::Process::add_object(const std::string& name, std::optional<std::size_t> requester,
+                                               RequestKind kind, LocatedFile located) {
+  SearchedObject object;
+  object.name = name;
+  object.requester = requester;
+  object.request = kind;
+  object.rule = located.rule;
+  object.path_owner = located.path_owner;
+  object.path = std::move(located.path);
+  object.resolved = std::move(located.resolved);
+  object.links = std::move(located.links);
+  object.hwcaps = std::move(located.hwcaps);
+  object.file = std::move(located.file);
+  const std::size_t index = objects.size();
+  // The kernel maps program and loader, so the loader does not know which files they are.
+  if (kind != RequestKind::kProgram && kind != RequestKind::kInterpreter) {
+    paths.try_emplace(object.resolved, index);
+    if (object.file->inode != 0) inodes.try_emplace(object.file->inode, index);
+  }
+  if (requester) edges.push_back({*requester, index, name, kind, false});
+  objects.push_back(std::move(object));
+  details.emplace_back();
+  if (objects.size() > kMaxObjects) end("more than 16384 objects");
+  return index;
+}
+
+void LibrarySearch::Process::miss(const std::string& name, std::optional<std::size_t> requester,
+                                  RequestKind kind, std::vector<std::string> searched,
+                                  const std::string& why) {
+  MissingLibrary lost;
+  lost.name = name;
+  lost.requester = requester;
+  lost.request = kind;
+  lost.optional = kind == RequestKind::kAuxiliary ||
+                  (!is_musl() && (kind == RequestKind::kPreload || kind == RequestKind::kPreloadFile));
+  lost.searched = std::move(searched);
+  lost.why = why;
+  if (requester) edges.push_back({*requester, std::nullopt, name, kind, false});
+  if (options.stop_when_missing && !lost.optional) end(name + ": " + why);
+  missing.push_back(std::move(lost));
+}
+
+std::optional<std::size_t> LibrarySearch::Process::request(const std::string& name,
+                                                           std::optional<std::size_t> requester,
+                                                           RequestKind kind) {
+  return is_musl() ? request_musl(name, requester, kind) : request_glibc(name, requester, kind);
+}
+
+void LibrarySearch::Process::prepare() {
+  problems = loader->problems;
+  subdirectories = hwcaps_subdirectories(*loader, options.cpu, !is_static);
+  if (!is_static) {
+    std::set<std::string> roots;
+    for (const Cpu cpu : distinct_cpus(*loader)) {
+      for (const std::string& path : hwcaps_subdirectories(*loader, cpu)) {
+        if (!path.empty()) roots.insert(path.substr(0, path.find('/')));
+      }
+    }
+    variant_roots.assign(roots.begin(), roots.end());
+  }
+  if (options.library_path.empty() || options.secure) return;
+  library_path = std::make_shared<std::vector<std::string>>(
+      is_musl() ? split_words(options.library_path, ":\n")
+                : split_search_path(options.library_path, ":;", tokens_of(0)));
+}
+
+void LibrarySearch::Process::load_preloads() {
+  const bool musl = is_musl();
+  if (!(musl && options.secure)) {
+    for (const std::string& name : split_words(options.preload, " :")) {
+      if (options.secure && name.find('/') != std::string::npos) continue;
+      request(name, musl ? std::nullopt : std::optional<std::size_t>(0), RequestKind::kPreload);
+      if (!fatal.empty()) return;
+    }
+  }
+  if (musl || is_static) return;
+  const auto resolved = resolve_path(cache->files(), loader->preload_path);
+  probe(SearchProbe::Call::kAccess, loader->preload_path, !resolved.has_value());
+  if (!resolved) return;
+  probe(SearchProbe::Call::kOpen, loader->preload_path, false);
+  const auto content = cache->files().read(*resolved, 1u << 20);
+  if (content == nullptr) return;
+  std::string text(content->bytes());
+  for (std::size_t at = text.find('#'); at != std::string::npos; at = text.find('#', at)) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::fill(text.begin() + static_cast<std::ptrdiff_t>(at), text.begin() + static_cast<std::ptrdiff_t>(end),
+              ' ');
+  }
+  for (const std::string& name : split_words(text, ": \t\n")) {
+    request(name, 0, RequestKind::kPreloadFile);
+    if (!fatal.empty()) return;
+  }
+}
+
+std::vector<std::size_t> LibrarySearch::Process::load_dependencies(const std::vector<std::size_t>& roots) {
+  struct Item {
+    std::size_t index;
+    bool done;
+  };
+  std::list<Item> order;
+  std::vector<bool> listed(objects.size(), false);
+  const std::size_t already = roots.size() == 1 && roots.front() != 0 ? roots.front() : 0;
+  for (const std::size_t root : roots) {
+    if (listed[root]) continue;
+    listed[root] = true;
+    order.push_back({root, false});
+  }
+  const auto is_listed = [&](std::size_t index) {
+    if (index >= listed.size()) listed.resize(objects.size(), false);
+    return listed[index];
+  };
+  for (auto at = order.begin(); at != order.end() && fatal.empty();) {
+    at->done = true;
+    const std::size_t index = at->index;
+    // What was loaded before this dlopen has its own dependencies loaded too.
+    if (index >= already) {
+      const std::shared_ptr<const ObjectFile> file = objects[index].file;
+      for (const std::string& name : file->facts->needed) {
+        const auto dependency = request(name, index, RequestKind::kNeeded);
+        if (!fatal.empty()) break;
+        if (!dependency || is_listed(*dependency)) continue;
+        listed[*dependency] = true;
+        order.push_back({*dependency, false});
+      }
+      auto first_filter = order.end();
+      const auto add_filter = [&](const std::string& name, RequestKind kind) {
+        const auto filter = request(name, index, kind);
+        if (!filter || !fatal.empty()) return;
+        auto place = order.end();
+        if (is_listed(*filter)) {
+          // It moves forward if it comes later, and stays if it comes earlier.
+          auto late = std::find_if(std::next(at), order.end(),
+                                   [&](const Item& item) { return item.index == *filter; });
+          if (late == order.end()) return;
+          order.splice(at, order, late);
+          place = std::prev(at);
+          place->done = false;
+        } else {
+          listed[*filter] = true;
+          place = order.insert(at, {*filter, false});
+        }
+        if (first_filter == order.end()) first_filter = place;
+      };
+      if (!is_musl()) {
+        for (const std::string& name : file->facts->filters)
+          add_filter(name, RequestKind::kFilter);
+        for (const std::string& name : file->facts->auxiliaries)
+          add_filter(name, RequestKind::kAuxiliary);
+      }
+      if (first_filter != order.end()) at = first_filter;
+    }
+    while (at != order.end() && at->done)
+      ++at;
+  }
+  std::vector<std::size_t> result;
+  for (const Item& item : order)
+    result.push_back(item.index);
+  return result;
+}
+
+void LibrarySearch::Process::check_versions(std::size_t first_object) {
+  if (is_musl()) return;
+  std::unordered_map<std::size_t, std::unordered_set<std::string_view>> defined;
+  for (std::size_t index = first_object; index < objects.size(); ++index) {
+    for (const SymbolVersion& needed : facts(index).versions_needed) {
+      if (needed.weak) continue;
+      const auto provider = names.find(needed.file);
+      if (provider == names.end()) continue;
+      const auto& versions = facts(provider->second).versions_defined;
+      if (versions.empty()) continue;  // glibc does not check a library without versions
+      const auto [known, is_new] = defined.try_emplace(provider->second);
+      if (is_new) {
+        for (const SymbolVersion& version : versions)
+          known->second.insert(version.name);
+      }
+      if (known->second.contains(needed.name)) continue;
+      missing_versions.push_back({needed.name, index, provider->second});
+    }
+  }
+}
+
+LibrarySearch::LibrarySearch(std::unique_ptr<Process> process) : process_(std::move(process)) {}
+LibrarySearch::LibrarySearch(const LibrarySearch& other)
+    : process_(std::make_unique<Process>(*other.process_)) {}
+LibrarySearch& LibrarySearch::operator=(const LibrarySearch& other) {
+  if (this != &other) process_ = std::make_unique<Process>(*other.process_);
+  return *this;
+}
+LibrarySearch::LibrarySearch(LibrarySearch&& other) noexcept = default;
+LibrarySearch& LibrarySearch::operator=(LibrarySearch&& other) noexcept = default;
+LibrarySearch::~LibrarySearch() = default;
+
+LibrarySearch LibrarySearch::start(ObjectCache& cache, const std::string& program,
+                                   const SearchOptions& options) {
+  static const auto kNoLoader = std::make_shared<const LoaderFacts>();
+  auto process = std::make_unique<Process>(cache);
+  Process& self = *process;
+  self.options = options;
+  self.loader = kNoLoader;
+  const auto fail = [&](const std::string& why) {
+    self.end(why);
+    return LibrarySearch(std::move(process));
+  };
+
+  LocatedFile main;
+  main.path = join_path(options.working_directory, program);
+  const auto resolved = resolve_path(cache.files(), main.path, true, &main.links);
+  if (resolved) main.file = cache.object(*resolved);
+  if (main.file == nullptr) return fail(program + ": no such file");
+  if (!main.file->facts) return fail(program + ": not an ELF file");
+  main.resolved = *resolved;
+  self.add_object(program, std::nullopt, RequestKind::kProgram, main);
+  const ElfFacts& facts = self.program();
+
+  std::string interpreter = facts.interpreter.value_or("");
+  self.program_given_to_loader = interpreter.empty();
+  if (interpreter.empty() && (facts.type == 3 || !facts.needed.empty()) && facts.has_dynamic) {
+    // A library; or a static PIE, which needs nothing and relocates itself.
+    constexpr std::uint64_t kFlag1Pie = 0x08000000;
+    if (!(facts.needed.empty() && (facts.flags_1 & kFlag1Pie) != 0)) {
+      interpreter = options.interpreter.empty() ? find_interpreter(cache, facts) : options.interpreter;
+      if (interpreter.empty()) return fail(program + ": no loader for it in the image");
+    }
+  }
+  if (interpreter.empty()) {
+    self.is_static = true;
+    self.program_given_to_loader = false;
+    self.scope = {0};
+    return LibrarySearch(std::move(process));
+  }
+  {
+    LocatedFile found;
+    found.path = interpreter;
+    const std::string path = join_path(options.working_directory, interpreter);
+    const auto target = resolve_path(cache.files(), path, true, &found.links);
+    if (target) found.file = cache.object(*target);
+    if (found.file == nullptr || !found.file->facts) {
+      self.miss(interpreter, 0, RequestKind::kInterpreter, {}, "not found");
+      return fail(program + ": interpreter " + interpreter + " not found");
+    }
+    found.resolved = *target;
+    if (const auto theirs = cache.loader(*target)) self.loader = theirs;
+    found.rule = SearchRule::kLoader;
+    const std::size_t index = self.add_object(interpreter, 0, RequestKind::kInterpreter, std::move(found));
+    self.names.try_emplace(interpreter, index);
+    if (self.facts(index).soname && !self.is_musl()) {
+      self.names.try_emplace(*self.facts(index).soname, index);
+    }
+  }
+  if (facts.soname && !self.is_musl()) self.names.try_emplace(*facts.soname, 0);
+  if (self.loader->kind == LoaderKind::kUnknown) {
+    return fail(interpreter + ": neither glibc's loader nor musl's");
+  }
+  self.prepare();
+
+  std::vector<std::size_t> roots{0};
+  self.load_preloads();
+  for (std::size_t index = 2; index < self.objects.size(); ++index)
+    roots.push_back(index);
+  if (self.fatal.empty()) self.scope = self.load_dependencies(roots);
+  if (std::find(self.scope.begin(), self.scope.end(), 1) == self.scope.end()) self.scope.push_back(1);
+  if (self.fatal.empty()) self.check_versions(0);
+  self.unload_cache();
+  return LibrarySearch(std::move(process));
+}
+
+DlopenResult LibrarySearch::open(std::size_t caller, const std::string& name) {
+  Process& self = *process_;
+  DlopenResult result;
+  if (!self.fatal.empty() || caller >= self.objects.size()) {
+    result.fatal = self.fatal.empty() ? "no such caller" : self.fatal;
+    return result;
+  }
+  if (self.is_static && !self.static_loader_read) {
+    // A static glibc carries a loader; looked for only now, as the whole file has to be.
+    self.static_loader_read = true;
+    if (const auto own = self.cache->loader(self.objects.front().resolved)) self.loader = own;
+    self.prepare();
+  }
+  if (self.loader->kind == LoaderKind::kUnknown) {
+    result.fatal = "no dynamic loader in this program";
+    return result;
+  }
+  if (self.is_musl() && self.is_static) {
+    result.fatal = "Dynamic loading not supported";
+    return result;
+  }
+  if (name.empty() && !self.is_musl()) {
+    result.object = 0;
+    result.already_loaded = true;
+    return result;
+  }
+  const std::size_t first = self.objects.size();
+  const std::size_t edges = self.edges.size();
+  const auto missing = std::exchange(self.missing, {});
+  const auto versions = std::exchange(self.missing_versions, {});
+  const auto probes = std::exchange(self.probes, {});
+  // musl searches along the program's paths, whoever calls.
+  const auto object = self.request(name, self.is_musl() ? 0 : caller, RequestKind::kDlopen);
+  std::vector<std::size_t> reached;
+  if (object && *object >= first && self.fatal.empty()) {
+    reached = self.load_dependencies({*object});
+    self.check_versions(first);
+  }
+  self.unload_cache();
+  result.already_loaded = object && *object < first;
+  result.loaded.assign(self.objects.begin() + static_cast<std::ptrdiff_t>(first), self.objects.end());
+  const bool lost = std::any_of(self.missing.begin(), self.missing.end(),
+                                [](const MissingLibrary& library) { return !library.optional; });
+  result.missing = std::exchange(self.missing, missing);
+  result.missing_versions = std::exchange(self.missing_versions, versions);
+  result.probes = std::exchange(self.probes, probes);
+  result.fatal = std::exchange(self.fatal, {});
+  if (object && result.fatal.empty() && !lost && result.missing_versions.empty()) {
+    result.object = object;
+    for (const std::size_t index : reached) {
+      if (index >= first) self.scope.push_back(index);
+    }
+    return result;
+  }
+  // What a failed call loaded goes again.
+  self.edges.resize(edges);
+  if (self.objects.size() == first) return result;
+  self.objects.resize(first);
+  self.details.resize(first);
+  const auto is_new = [&](const auto& item) { return item.second >= first; };
+  std::erase_if(self.names, is_new);
+  std::erase_if(self.paths, is_new);
+  std::erase_if(self.inodes, is_new);
+  return result;
+}
+
+const std::vector<SearchedObject>& LibrarySearch::objects() const {
+  return process_->objects;
+}
+const std::vector<std::size_t>& LibrarySearch::scope() const {
+  return process_->scope;
+}
+const std::vector<SearchEdge>& LibrarySearch::edges() const {
+  return process_->edges;
+}
+const std::vector<MissingLibrary>& LibrarySearch::missing() const {
+  return process_->missing;
+}
+const std::vector<MissingVersion>& LibrarySearch::missing_versions() const {
+  return process_->missing_versions;
+}
+const std::string& LibrarySearch::fatal() const {
+  return process_->fatal;
+}
+const std::vector<std::string>& LibrarySearch::problems() const {
+  return process_->problems;
+}
+const std::vector<SearchProbe>& LibrarySearch::probes() const {
+  return process_->probes;
+}
+const LoaderFacts& LibrarySearch::loader() const {
+  return *process_->loader;
+}
+bool LibrarySearch::is_static() const {
+  return process_->is_static;
+}
+const SearchOptions& LibrarySearch::options() const {
+  return process_->options;
+}
+bool LibrarySearch::depends_on_cpu() const {
+  return process_->depends_on_cpu;
+}
+
+std::vector<const SearchedObject*> LibraryClosure::all_objects() const {
+  std::vector<const SearchedObject*> result;
+  std::unordered_set<std::string_view> known;
+  const auto add = [&](const LibrarySearch& search) {
+    for (const SearchedObject& object : search.objects()) {
+      if (known.insert(object.resolved).second) result.push_back(&object);
+    }
+  };
+  add(base);
+  for (const LibrarySearch& search : variants)
+    add(search);
+  return result;
+}
+
+LibraryClosure search_libraries(ObjectCache& cache, const std::string& program,
+                                const SearchOptions& options) {
+  SearchOptions plain = options;
+  plain.cpu = Cpu{};
+  LibraryClosure closure{LibrarySearch::start(cache, program, plain), {}};
+  if (!closure.base.depends_on_cpu()) return closure;
+  std::unordered_set<std::string> known;
+  for (const SearchedObject& object : closure.base.objects())
+    known.insert(object.resolved);
+  for (const Cpu cpu : distinct_cpus(closure.base.loader())) {
+    if (cpu == Cpu{}) continue;
+    plain.cpu = cpu;
+    LibrarySearch search = LibrarySearch::start(cache, program, plain);
+    bool adds = !search.fatal().empty() || search.missing().size() != closure.base.missing().size();
+    for (const SearchedObject& object : search.objects()) {
+      adds = known.insert(object.resolved).second || adds;
+    }
+    if (adds) closure.variants.push_back(std::move(search));
+  }
+  return closure;
+}
+
+std::string find_interpreter(ObjectCache& cache, const ElfFacts& facts) {
+  const auto usable = [&](const std::string& path) {
+    const auto resolved = resolve_path(cache.files(), path);
+    if (!resolved) return false;
+    const auto file = cache.object(*resolved);
+    return file != nullptr && file->facts && file->facts->machine == facts.machine &&
+           file->facts->is_64 == facts.is_64 && file->facts->byte_order == facts.byte_order;
+  };
+  const bool wants_musl = std::any_of(facts.needed.begin(), facts.needed.end(), [](const std::string& name) {
+    return name == "libc.so" || name.starts_with("libc.musl-");
+  });
+  std::vector<std::string> glibc;
+  std::vector<std::string> musl;
+  for (const std::string_view directory : {"/lib64", "/lib", "/libx32", "/lib32"}) {
+    const auto resolved = resolve_path(cache.files(), directory);
+    if (!resolved) continue;
+    for (const std::string& name : cache.files().list(*resolved)) {
+      const std::string path = std::string(directory) + "/" + name;
+      if (name.starts_with("ld-musl-")) musl.push_back(path);
+      if (name.starts_with("ld-linux") || name.starts_with("ld64.so.") || name.starts_with("ld.so.")) {
+        glibc.push_back(path);
+      }
+    }
+  }
+  const auto& first = wants_musl ? musl : glibc;
+  const auto& second = wants_musl ? glibc : musl;
+  for (const auto* list : {&first, &second}) {
+    for (const std::string& path : *list) {
+      if (usable(path)) return path;
+    }
+  }
+  return {};
+}
+
+}  // namespace imgslim

@@ -1,0 +1,439 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Compiles small programs that load and start things in every way that matters, strips them, and checks that
+# each site is found with the right class and names, and nothing else; real modules among them, fetched where
+# that is possible. Usage: scan-programs.sh [IMGSLIM_SCAN]. IMGSLIM_FULL=1: also modules that compile for minutes.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+set -euo pipefail
+for tool in gcc go python3; do
+  command -v "$tool" > /dev/null || { echo "no $tool here"; exit 125; }
+done
+scan=$(realpath "${1:-${IMGSLIM_DRIVERS:-.build/release/tests}/imgslim_scan}")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+failures=0
+runs=0
+
+# expect FILE KIND LINE..: the findings of one kind, as "class|names|function-independent flags", sorted.
+expect() {
+  local file=$1 kind=$2
+  shift 2
+  local want got
+  want=$(printf '%s\n' "$@" | sed '/^$/d' | sort)
+  got=$("$scan" "$file" | python3 -c '
+import json, sys
+for line in sys.stdin:
+    finding = json.loads(line)
+    if finding["kind"] != sys.argv[1]:
+        continue
+    if sys.argv[1] == "exec" and finding["package"] not in ("", "main"):
+        continue
+    extra = "itself" if finding.get("itself") else ",".join(finding.get("symbols", []))
+    if finding.get("may_be_missing"):
+        extra += "optional"
+    names = finding["names"]
+    if finding["class"] == "exact":
+        names = sorted(names)  # alternatives; the elements of a table have an order
+    print("|".join([finding["class"], ",".join(names), extra]))
+' "$kind" | sort)
+  runs=$((runs + 1))
+  if [ "$want" != "$got" ]; then
+    failures=$((failures + 1))
+    printf 'FAILED %s %s\n--- want\n%s\n--- got\n%s\n' "$file" "$kind" "$want" "$got"
+  fi
+}
+
+cat > c.c <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+static const char *const table[] = {"libtable.so.3", "libtable.so.2", "libtable.so.1"};
+extern char **environ;
+static void *volatile sink;
+__attribute__((noinline)) static void *wrapped(int flags, const char *name) { return dlopen(name, flags); }
+__attribute__((noinline)) static void literal(void) { sink = dlopen("libliteral.so.1", RTLD_NOW); }
+__attribute__((noinline)) static void *tail(void) { return dlopen("libtail.so.1", RTLD_LAZY); }
+__attribute__((noinline)) static void loop(void) {
+  for (unsigned i = 0; i < 3; i++) {
+    sink = dlopen(table[i], RTLD_NOW);
+    if (sink) return;
+  }
+}
+__attribute__((noinline)) static void branch(int n) {
+  const char *name = "libone.so";
+  if (n > 3) name = "libother.so.4";
+  sink = dlopen(name, RTLD_NOW);
+}
+__attribute__((noinline)) static void environment(void) { sink = dlopen(getenv("MODULE"), RTLD_NOW); }
+__attribute__((noinline)) static void token(const char *path) {
+  void *handle = dlopen(path, RTLD_NOW);
+  if (handle) sink = dlsym(handle, "C_GetFunctionList");
+}
+__attribute__((noinline)) static void start(char **argv, int n) {
+  pid_t pid;
+  if (n == 1) execlp("ls", "ls", "-l", (char *)0);
+  if (n == 2) execv("/proc/self/exe", argv);
+  if (n == 3) sink = (void *)(long)system("date +%s");
+  if (n == 4) posix_spawn(&pid, "/usr/bin/uptime", 0, 0, argv, environ);
+  if (n == 5) execvp(argv[1], argv + 1);
+}
+int main(int argc, char **argv) {
+  literal();
+  sink = tail();
+  loop();
+  branch(argc);
+  environment();
+  token(argv[1]);
+  sink = wrapped(RTLD_NOW, "libwrapped.so.1");
+  sink = wrapped(RTLD_NOW, "libwrapped.so.2");
+  start(argv, argc);
+  return 0;
+}
+C
+for cc in gcc aarch64-linux-gnu-gcc; do
+  command -v "$cc" > /dev/null || { echo "no $cc: left out"; continue; }
+  for flags in "-O0 -fPIE -pie" "-O2 -fPIE -pie" "-O2 -fno-pie -no-pie" "-O2 -fPIE -pie -fno-plt" "-O1 -fno-pie -no-pie"; do
+    name="c-$cc$(echo "$flags" | tr -d ' ')"
+    # shellcheck disable=SC2086
+    "$cc" $flags -s -o "$name" c.c -ldl
+    expect "$name" dlopen 'exact|libliteral.so.1|' 'exact|libtail.so.1|' \
+      'candidate|libtable.so.3,libtable.so.2,libtable.so.1|' 'exact|libone.so,libother.so.4|' 'unknown||' \
+      'bounded||C_GetFunctionList' 'exact|libwrapped.so.1,libwrapped.so.2|'
+    expect "$name" exec 'exact|ls|' 'exact||itself' 'candidate|/bin/sh,date|' 'exact|/usr/bin/uptime|' 'unknown||'
+  done
+done
+
+mkdir go-exec
+cat > go-exec/main.go <<'GO'
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+var start = exec.Command
+
+//go:noinline
+func run(flag int, name string) { fmt.Println(flag, exec.Command(name, "-x").Run()) }
+
+//go:noinline
+func table() {
+	for _, name := range []string{"tab1", "tab22", "tab333"} {
+		fmt.Println(exec.Command(name).Run())
+	}
+}
+
+//go:noinline
+func list() {
+	for _, suffix := range []string{"a", "bb", "ccc"} {
+		fmt.Println(exec.Command("prefix-" + suffix).Run())
+	}
+}
+
+//go:noinline
+func branch(n int) {
+	name := "one"
+	if n > 3 {
+		name = "another"
+	}
+	fmt.Println(exec.CommandContext(context.Background(), name).Run())
+}
+
+//go:noinline
+func self(n int) {
+	path, _ := os.Executable()
+	if n > 1 {
+		fmt.Println(exec.Command(path).Run())
+	}
+	fmt.Println(exec.Command(os.Args[0]).Run())
+	fmt.Println(syscall.Exec("/proc/self/exe", nil, nil))
+}
+
+//go:noinline
+func literal() { fmt.Println((&exec.Cmd{Path: "/bin/literal"}).Run()) }
+
+func main() {
+	n := len(os.Args)
+	fmt.Println(exec.Command("constant").Run())
+	run(n, "wrapped1")
+	run(n, "wrapped2")
+	table()
+	list()
+	branch(n)
+	self(n)
+	literal()
+	fmt.Println(exec.Command(os.Getenv("PROGRAM")).Run())
+	fmt.Println(start("variable").Run())
+}
+GO
+cat > go-exec/go.mod <<'GO'
+module example.org/exec
+go 1.16
+GO
+go_exec() {
+  expect "$1" exec 'exact|constant|' 'exact|wrapped1,wrapped2|' 'candidate|tab1,tab22,tab333|' \
+    'candidate|prefix-a,prefix-bb,prefix-ccc|' 'exact|another,one|' 'exact||itself' 'exact||itself' \
+    'exact||itself' 'exact|/bin/literal|' 'unknown||' 'exact|variable|'
+}
+for go in ${GO_PROGRAMS:-$(command -v go) /usr/lib/go-1.19/bin/go}; do
+  [ -x "$go" ] || continue
+  version=$("$go" env GOVERSION)
+  for arch in amd64 arm64; do
+    (cd go-exec && CGO_ENABLED=0 GOARCH=$arch GOTOOLCHAIN=local GOFLAGS= "$go" build -ldflags='-s -w' -o "../go-$version-$arch" .)
+    go_exec "go-$version-$arch"
+  done
+  (cd go-exec && CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS= "$go" build -buildmode=pie -ldflags='-s -w' -o "../go-$version-pie" .)
+  go_exec "go-$version-pie"
+done
+
+mkdir go-dlopen
+cat > go-dlopen/go.mod <<'GO'
+module example.org/load
+go 1.16
+GO
+cat > go-dlopen/main.go <<'GO'
+package main
+
+/*
+#cgo LDFLAGS: -ldl
+#include <dlfcn.h>
+#include <stdlib.h>
+static void *from_c(void) { return dlopen("libfromc.so.1", RTLD_NOW); }
+*/
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"plugin"
+	"unsafe"
+)
+
+//go:noinline
+func load(name string) {
+	text := C.CString(name)
+	fmt.Println(C.dlopen(text, C.RTLD_NOW))
+	C.free(unsafe.Pointer(text))
+}
+
+func main() {
+	fmt.Println(C.from_c())
+	text := C.CString("libconstant.so.7")
+	fmt.Println(C.dlopen(text, C.RTLD_NOW))
+	for _, suffix := range []string{"3", "1.1", "10"} {
+		load("libcrypto.so." + suffix)
+	}
+	p, err := plugin.Open(os.Args[1])
+	fmt.Println(p, err)
+}
+GO
+for go in ${GO_PROGRAMS:-$(command -v go) /usr/lib/go-1.19/bin/go}; do
+  [ -x "$go" ] || continue
+  version=$("$go" env GOVERSION)
+  (cd go-dlopen && CGO_ENABLED=1 GOTOOLCHAIN=local GOFLAGS= "$go" build -ldflags='-s -w' -o "../load-$version" .)
+  expect "load-$version" dlopen 'exact|libfromc.so.1|' 'exact|libconstant.so.7|' \
+    'candidate|libcrypto.so.3,libcrypto.so.1.1,libcrypto.so.10|' 'unknown||'
+done
+
+# go_program NAME [REQUIREMENT]: a module with the program on stdin; fails where the requirement cannot be had.
+go_program() {
+  mkdir -p "$1"
+  cat > "$1/main.go"
+  printf 'module example.org/%s\n\ngo 1.18\n' "$1" > "$1/go.mod"
+  [ $# -eq 1 ] && return
+  printf '\nrequire %s\n' "$2" >> "$1/go.mod"
+  (cd "$1" && GOTOOLCHAIN=local GOFLAGS=-mod=mod timeout 300 go mod tidy > tidy.log 2>&1) && return
+  echo "$1: skipped, no ${2% *} here"
+  return 1
+}
+
+# build NAME OUTPUT [NAME=VALUE]... [-- LINKER-FLAG...]: stripped.
+build() {
+  local folder=$1 output=$PWD/$2
+  shift 2
+  local settings=()
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    settings+=("$1")
+    shift
+  done
+  [ $# -eq 0 ] || shift
+  (cd "$folder" && env GOTOOLCHAIN=local GOFLAGS=-mod=mod "${settings[@]}" go build -ldflags="-s -w $*" -o "$output" .) \
+    > "$output.log" 2>&1 && return
+  cat "$output.log"
+  failures=$((failures + 1))
+  return 1
+}
+
+if go_program purego 'github.com/ebitengine/purego v0.8.2' << 'GO'; then
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/ebitengine/purego"
+)
+
+//go:noinline
+func load(name string) { fmt.Println(purego.Dlopen(name, purego.RTLD_NOW)) }
+
+func main() {
+	fmt.Println(purego.Dlopen("libconstant.so.3", purego.RTLD_NOW|purego.RTLD_GLOBAL))
+	load("libwrapped.so.1")
+	load("libwrapped.so.2")
+	fmt.Println(purego.Dlopen(os.Getenv("LIBRARY"), purego.RTLD_LAZY))
+}
+GO
+  for cgo in 0 1; do
+    build purego "purego-$cgo" CGO_ENABLED=$cgo && expect "purego-$cgo" dlopen 'exact|libconstant.so.3|' \
+      'exact|libwrapped.so.1,libwrapped.so.2|' 'unknown||'
+  done
+fi
+
+if go_program pkcs11 'github.com/miekg/pkcs11 v1.1.1' << 'GO'; then
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/miekg/pkcs11"
+)
+
+func main() { fmt.Println(pkcs11.New(os.Args[1]).Initialize()) }
+GO
+  build pkcs11 pkcs11-cgo CGO_ENABLED=1 && expect pkcs11-cgo dlopen 'bounded||C_GetFunctionList'
+fi
+
+if [ -n "${IMGSLIM_FULL:-}" ]; then
+  if go_program sqlite 'github.com/mattn/go-sqlite3 v1.14.24' << 'GO'; then
+package main
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+
+	sqlite3 "github.com/mattn/go-sqlite3"
+)
+
+func main() {
+	sql.Register("extended", &sqlite3.SQLiteDriver{Extensions: []string{os.Args[2]}})
+	db, err := sql.Open("extended", os.Args[1])
+	fmt.Println(err, db.Ping())
+}
+GO
+    build sqlite sqlite-cgo CGO_ENABLED=1 && expect sqlite-cgo dlopen 'bounded||sqlite3_*_init' 'bounded||sqlite3_*_init'
+  fi
+  if go_program nvml 'github.com/NVIDIA/go-nvml v0.12.4-1' << 'GO'; then
+package main
+
+import (
+	"fmt"
+
+	"github.com/NVIDIA/go-nvml/pkg/nvml"
+)
+
+func main() { fmt.Println(nvml.Init()) }
+GO
+    build nvml nvml-cgo CGO_ENABLED=1 && expect nvml-cgo dlopen 'known|libnvidia-ml.so.1|optional'
+  fi
+fi
+
+go_program plugins << 'GO'
+package main
+
+import (
+	"fmt"
+	"os"
+	"plugin"
+)
+
+func main() {
+	fmt.Println(plugin.Open("/opt/plugins/one.so"))
+	fmt.Println(plugin.Open(os.Getenv("PLUGIN")))
+}
+GO
+build plugins plugins-cgo CGO_ENABLED=1 && expect plugins-cgo dlopen 'exact|/opt/plugins/one.so|' 'unknown||'
+
+# What a static libc looks for by itself, and what the program asks it for. musl's cannot load at all.
+go_program lookup << 'GO'
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+)
+
+func main() {
+	fmt.Println(net.LookupHost(os.Args[1]))
+	fmt.Println(user.Lookup(os.Args[1]))
+}
+GO
+go_program by-name << 'GO'
+package main
+
+/*
+#cgo LDFLAGS: -ldl
+#include <dlfcn.h>
+static void *by_name(const char *name) { return dlopen(name, RTLD_NOW); }
+*/
+import "C"
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	fmt.Println(C.dlopen(C.CString("libplain.so.1"), C.RTLD_NOW))
+	fmt.Println(C.by_name(C.CString(os.Args[1])))
+}
+GO
+cat > static.c << 'C'
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int count, char **arguments) {
+  void *handle = dlopen(count > 1 ? arguments[1] : "libstatic.so.1", RTLD_NOW);
+  printf("%p %s\n", handle, dlerror());
+  return 0;
+}
+C
+static='-linkmode=external -extldflags=-static'
+nss='known|libnss_*.so.2,gconv/*.so|optional'
+build by-name by-name-cgo CGO_ENABLED=1 && expect by-name-cgo dlopen 'exact|libplain.so.1|' 'unknown||'
+build lookup lookup-cgo CGO_ENABLED=1 && expect lookup-cgo dlopen ''
+build lookup lookup-static CGO_ENABLED=1 -- "$static" && expect lookup-static dlopen "$nss"
+if command -v musl-gcc > /dev/null; then
+  musl-gcc -static -O2 -s -o static-musl static.c
+  expect static-musl dlopen 'known||optional'
+  build by-name by-name-musl CGO_ENABLED=1 CC=musl-gcc -- "$static" && expect by-name-musl dlopen 'known||optional'
+else
+  echo "static musl: skipped, no musl-gcc here"
+fi
+
+# A library that says what it loads: one note for all of it, the priority decides whether a missing one is a fault.
+cat > note.c << 'C'
+#define NOTE(text)                                                              \
+  __asm__(".pushsection .note.dlopen, \"a\", %note\n.balign 4\n"                 \
+          ".long 4, 2f - 1f, 0x407c0c0a\n.asciz \"FDO\"\n1: .asciz \"" text "\"\n" \
+          "2: .balign 4\n.popsection\n")
+NOTE("[{\\\"feature\\\":\\\"zip\\\",\\\"priority\\\":\\\"suggested\\\",\\\"soname\\\":[\\\"libnote.so.2\\\",\\\"libnote.so.1\\\"]}]");
+NOTE("[{\\\"feature\\\":\\\"key\\\",\\\"priority\\\":\\\"required\\\",\\\"soname\\\":[\\\"libkey.so.5\\\"]}]");
+int answer(void) { return 42; }
+C
+gcc -shared -fPIC -s -o libnote-self.so.1 note.c
+expect libnote-self.so.1 dlopen 'exact|libnote.so.1,libnote.so.2|optional' 'exact|libkey.so.5|'
+
+echo "$runs checks, $failures failed"
+[ "$failures" -eq 0 ]

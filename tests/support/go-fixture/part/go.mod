@@ -1,0 +1,3 @@
+module example.org/part
+
+go 1.16
