@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Completion scripts, made from the command table itself so that they never differ from it.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/command.h"
+#include "src/facts/loader.h"
+
+namespace imgslim {
+namespace {
+
+constexpr const char* kTransports = "oci: oci-archive: docker-archive:";
+
+struct Flag {
+  std::vector<std::string> longs;
+  std::vector<std::string> shorts;
+  std::string description;
+  std::vector<std::string> choices;
+  bool takes_value = false;
+};
+
+struct CommandFlags {
+  std::string name;
+  std::string summary;
+  std::vector<Flag> flags;
+};
+
+std::vector<std::string> choices_of(const std::string& option) {
+  if (option == "form") return {"auto", "lossless", "tidy", "distroless"};
+  if (option == "min-form") return {"lossless", "tidy", "distroless"};
+  if (option == "compression") return {"gzip", "zstd"};
+  if (option == "format") return {"text", "json"};
+  if (option == "cpu") {
+    std::vector<std::string> names{"baseline"};
+    for (const std::string_view name : cpu_names())
+      names.emplace_back(name);
+    return names;
+  }
+  return {};
+}
+
+std::vector<CommandFlags> flags_of(const CLI::App& command) {
+  std::vector<CommandFlags> all;
+  for (const CLI::App* sub : command.get_parent()->get_subcommands([](const CLI::App*) { return true; })) {
+    CommandFlags item{sub->get_name(), sub->get_description(), {}};
+    for (const CLI::Option* option : sub->get_options()) {
+      if (option->nonpositional() == false) continue;
+      Flag flag;
+      flag.longs = option->get_lnames();
+      flag.shorts = option->get_snames();
+      flag.description = option->get_description();
+      flag.takes_value = option->get_type_size() != 0;
+      if (!flag.longs.empty()) flag.choices = choices_of(flag.longs[0]);
+      item.flags.push_back(std::move(flag));
+    }
+    all.push_back(std::move(item));
+  }
+  return all;
+}
+
+std::string words(const CommandFlags& command) {
+  std::string text;
+  for (const Flag& flag : command.flags) {
+    for (const std::string& name : flag.longs)
+      text += "--" + name + " ";
+    for (const std::string& name : flag.shorts)
+      text += "-" + name + " ";
+  }
+  return text;
+}
+
+std::string names_of(const std::vector<CommandFlags>& all) {
+  std::string text;
+  for (const CommandFlags& command : all)
+    text += command.name + " ";
+  return text;
+}
+
+std::string bash(const std::vector<CommandFlags>& all) {
+  std::string out = "# bash completion for imgslim\n_imgslim() {\n  local cur prev command i\n";
+  out += "  cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=\n";
+  out += "  for ((i = 1; i < COMP_CWORD; i++)); do\n";
+  out += "    case ${COMP_WORDS[i]} in -*) ;; *) command=${COMP_WORDS[i]}; break ;; esac\n  done\n";
+  out += "  case $prev in\n";
+  std::vector<std::string> done;
+  for (const CommandFlags& command : all) {
+    for (const Flag& flag : command.flags) {
+      if (flag.choices.empty() || std::find(done.begin(), done.end(), flag.longs[0]) != done.end()) continue;
+      done.push_back(flag.longs[0]);
+      out += fmt::format("    --{}) COMPREPLY=($(compgen -W '{}' -- \"$cur\")); return ;;\n", flag.longs[0],
+                         fmt::join(flag.choices, " "));
+    }
+  }
+  out += "  esac\n  case $command in\n";
+  for (const CommandFlags& command : all) {
+    out += fmt::format("    {}) COMPREPLY=($(compgen -W '{}{}' -- \"$cur\") $(compgen -f -- \"$cur\")) ;;\n",
+                       command.name, words(command),
+                       command.name == "completion" ? "bash zsh fish" : kTransports);
+  }
+  out += fmt::format("    *) COMPREPLY=($(compgen -W '{}--help --version' -- \"$cur\")) ;;\n", names_of(all));
+  out += "  esac\n}\ncomplete -o nospace -o bashdefault -F _imgslim imgslim\n";
+  return out;
+}
+
+std::string quoted(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\'' || c == '[' || c == ']' || c == ':') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+std::string zsh(const std::vector<CommandFlags>& all) {
+  std::string out = "#compdef imgslim\n_imgslim() {\n  local -a commands\n  commands=(\n";
+  for (const CommandFlags& command : all)
+    out += fmt::format("    '{}:{}'\n", command.name, quoted(command.summary));
+  out +=
+      "  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n  case "
+      "$words[2] in\n";
+  for (const CommandFlags& command : all) {
+    out += fmt::format("    {})\n      _arguments -s \\\n", command.name);
+    for (const Flag& flag : command.flags) {
+      for (const std::string& name : flag.longs) {
+        const std::string value = !flag.takes_value ? ""
+                                  : flag.choices.empty()
+                                      ? ":value:_files"
+                                      : fmt::format(":value:({})", fmt::join(flag.choices, " "));
+        out += fmt::format("        '*--{}[{}]{}' \\\n", name, quoted(flag.description), value);
+      }
+    }
+    out += command.name == "completion" ? "        '1:command:' '2:shell:(bash zsh fish)' ;;\n"
+                                        : "        '*:image:_files' ;;\n";
+  }
+  out += "  esac\n}\n_imgslim \"$@\"\n";
+  return out;
+}
+
+std::string fish(const std::vector<CommandFlags>& all) {
+  std::string out = "# fish completion for imgslim\n";
+  for (const CommandFlags& command : all) {
+    out += fmt::format("complete -c imgslim -n __fish_use_subcommand -a {} -d '{}'\n", command.name,
+                       command.summary);
+    for (const Flag& flag : command.flags) {
+      std::string line = fmt::format("complete -c imgslim -n '__fish_seen_subcommand_from {}'", command.name);
+      for (const std::string& name : flag.longs)
+        line += " -l " + name;
+      for (const std::string& name : flag.shorts)
+        line += " -s " + name;
+      if (flag.takes_value) line += " -r";
+      if (!flag.choices.empty()) line += fmt::format(" -f -a '{}'", fmt::join(flag.choices, " "));
+      out += line + fmt::format(" -d '{}'\n", flag.description);
+    }
+  }
+  out += "complete -c imgslim -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n";
+  return out;
+}
+
+}  // namespace
+
+Run set_up_completion(CLI::App& app, const CommonOptions&) {
+  auto shell = std::make_shared<std::string>();
+  app.add_option("SHELL", *shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  const CLI::App* self = &app;
+  return [shell, self] {
+    const std::vector<CommandFlags> all = flags_of(*self);
+    fmt::print("{}", *shell == "bash" ? bash(all) : *shell == "zsh" ? zsh(all) : fish(all));
+    return 0;
+  };
+}
+
+}  // namespace imgslim

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "layers/error.h"
+#include "src/command.h"
+#include "src/optimize.h"
+
+namespace imgslim {
+namespace {
+
+struct Arguments {
+  std::string source;
+  std::string destination;
+  std::string form = "auto";
+  std::string min_form;
+  std::vector<std::string> platforms;
+  std::string compression;
+  int compression_level = 0;
+  bool no_hardlinks = false;
+  bool dry_run = false;
+  std::string report;
+  std::string digest_file;
+  std::vector<std::string> keep;
+  std::vector<std::string> drop;
+  OptimizeOptions options;
+};
+
+std::optional<std::int64_t> source_date_epoch() {
+  const char* text = std::getenv("SOURCE_DATE_EPOCH");
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  char* end = nullptr;
+  errno = 0;
+  const long long seconds = std::strtoll(text, &end, 10);
+  // The last second of the year 9999, the largest that RFC 3339 can say.
+  if (errno != 0 || *end != '\0' || seconds < 0 || seconds > 253402300799) {
+    throw_usage(fmt::format("SOURCE_DATE_EPOCH is '{}'; it takes seconds since 1970", printable(text, 40)));
+  }
+  return seconds;
+}
+
+void check_level(const Arguments& arguments) {
+  const int level = arguments.compression_level;
+  if (level == 0) return;
+  if (arguments.compression.empty()) {
+    throw_usage("--compression-level needs --compression: levels of gzip and zstd are not the same");
+  }
+  const int highest = arguments.compression == "gzip" ? 9 : 22;
+  if (level > highest)
+    throw_usage(fmt::format("--compression-level {} is above {}'s highest, {}", level, arguments.compression,
+                            highest));
+}
+
+OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& common) {
+  OptimizeOptions options = arguments.options;
+  check_level(arguments);
+  options.source = parse_source_name(arguments.source);
+  options.dry_run = arguments.dry_run;
+  if (arguments.destination.empty()) {
+    if (!arguments.dry_run)
+      throw_usage("a destination is needed, such as oci:DIR; or --dry-run to see what would go");
+  } else {
+    const ImageName destination = parse_destination_name(arguments.destination);
+    if (!arguments.dry_run) options.destination = destination;
+  }
+  if (arguments.form != "auto") options.form = form_named(arguments.form);
+  if (!arguments.min_form.empty()) {
+    if (options.form) throw_usage("--form and --min-form exclude each other");
+    options.min_form = form_named(arguments.min_form);
+  }
+  for (const std::string& pattern : arguments.keep)
+    options.keep.emplace_back(pattern);
+  for (const std::string& pattern : arguments.drop)
+    options.drop.emplace_back(pattern);
+  if (options.form == Form::kLossless && !options.drop.empty()) {
+    throw_usage("--drop takes visible files away, which --form lossless does not");
+  }
+  for (const std::string& text : arguments.platforms)
+    options.platforms.push_back(Platform::parse(text));
+  if (arguments.compression == "gzip") options.compression = Compression::kGzip;
+  if (arguments.compression == "zstd") options.compression = Compression::kZstd;
+  options.compression_level = arguments.compression_level;
+  options.hardlinks = !arguments.no_hardlinks;
+  options.threads = common.thread_count();
+  options.spool_directory = spool_directory();
+  options.source_date_epoch = source_date_epoch();
+  return options;
+}
+
+int run_optimize(const Arguments& arguments, const CommonOptions& common) {
+  const OptimizeOptions options = options_from(arguments, common);
+  Progress progress(common.quiet     ? Progress::Detail::kQuiet
+                    : common.verbose ? Progress::Detail::kVerbose
+                                     : Progress::Detail::kNormal);
+  const Report report = optimize(options, progress);
+  for (const PlatformReport& platform : report.platforms) {
+    for (const std::string& warning : platform.warnings)
+      progress.verbose(platform.platform + ": " + warning);
+    if (!platform.warnings.empty() && !common.verbose) {
+      progress.warn(
+          fmt::format("{}: {} oddities in the input, which appliers may see differently; --verbose or the "
+                      "report lists them",
+                      platform.platform, platform.warnings.size()));
+    }
+    if (platform.lost_inline_cache)
+      progress.note(platform.platform +
+                    ": the inline BuildKit cache key was dropped, it spoke of the old layers");
+  }
+  if (report.attestations_dropped > 0) {
+    progress.note(fmt::format("{} attestations were dropped, they spoke of the old manifests",
+                              report.attestations_dropped));
+  }
+  if (!report.left_out.empty())
+    progress.note(fmt::format("left out by --platform: {}", fmt::join(report.left_out, ", ")));
+
+  const std::string json = dump_json_pretty(to_json(report));
+  if (!arguments.report.empty()) write_file(arguments.report, json);
+  if (!arguments.digest_file.empty() && !report.result_digest.empty())
+    write_file(arguments.digest_file, report.result_digest + "\n");
+  // With an archive on standard output there is no room for a table.
+  const bool stdout_taken = options.destination && options.destination->location == "-";
+  const std::string text = common.format == "json" ? json : to_text(report, terminal_width(STDOUT_FILENO));
+  fmt::print(stdout_taken ? stderr : stdout, "{}", text);
+  return 0;
+}
+
+}  // namespace
+
+Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
+  auto arguments = std::make_shared<Arguments>();
+  Arguments& a = *arguments;
+  app.add_option("SOURCE", a.source, "image to read")->required();
+  app.add_option("DESTINATION", a.destination, "where the result goes");
+  app.add_option("--also-run", a.options.also_run, "another command the image is started with")
+      ->type_name("COMMAND")
+      ->allow_extra_args(false);
+  app.add_option("--compression", a.compression, "compression of layers that are written")
+      ->check(CLI::IsMember({"gzip", "zstd"}))
+      ->type_name("gzip|zstd");
+  app.add_option("--compression-level", a.compression_level, "1 to 9 for gzip, 1 to 22 for zstd")
+      ->check(CLI::Range(1, 22))
+      ->type_name("N");
+  app.add_option("--digest-file", a.digest_file, "write the result's digest there")->type_name("FILE");
+  app.add_option("--drop", a.drop, "drop these files too")->type_name("GLOB")->allow_extra_args(false);
+  app.add_flag("--dry-run", a.dry_run, "plan and report, write nothing");
+  app.add_option("--form", a.form, "exactly this form (default: auto)")
+      ->check(CLI::IsMember({"auto", "lossless", "tidy", "distroless"}))
+      ->type_name("FORM");
+  app.add_option("--keep", a.keep, "no rule drops these files")->type_name("GLOB")->allow_extra_args(false);
+  app.add_option("--min-form", a.min_form, "at least this form")
+      ->check(CLI::IsMember({"lossless", "tidy", "distroless"}))
+      ->type_name("FORM");
+  app.add_flag("--no-hardlinks", a.no_hardlinks, "do not store equal files once");
+  app.add_option("--platform", a.platforms, "only this platform of an index")
+      ->type_name("OS/ARCH")
+      ->allow_extra_args(false);
+  app.add_option("--report", a.report, "write the report in JSON there")->type_name("FILE");
+  app.add_option("--roots-from", a.options.roots_from, "commands of a Kubernetes or Compose file")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  return [arguments, &common] { return run_optimize(*arguments, common); };
+}
+
+}  // namespace imgslim

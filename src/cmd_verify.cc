@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <memory>
+
+#include "layers/contents.h"
+#include "layers/error.h"
+#include "layers/image_store.h"
+#include "src/command.h"
+#include "src/facts/tree_file_system.h"
+#include "src/image_set.h"
+#include "src/progress.h"
+#include "src/scanned_layers.h"
+#include "src/verification.h"
+
+namespace imgslim {
+namespace {
+
+struct Arguments {
+  std::string image;
+  std::string against;
+  bool all = false;
+  std::vector<std::string> also_run;
+  std::vector<std::string> platforms;
+};
+
+// The images behind a name, each read once.
+class ReadImages {
+ public:
+  ReadImages(const std::string& name, const std::vector<Platform>& platforms, unsigned threads,
+             Progress& progress)
+      : source_(open_image_source(parse_source_name(name), spool_directory())),
+        set_(read_image_set(*source_, platforms)),
+        layers_(*source_, set_, threads, progress) {}
+
+  const ImageSource& source() const { return *source_; }
+  const std::vector<SourceImage>& images() const { return set_.images; }
+
+  Verification verify(const SourceImage& image, const Arguments& arguments,
+                      const Verification* source) const {
+    const std::vector<LayerTablePtr> tables = layers_.tables_of(image);
+    const Tree tree = merge_layers(image, tables);
+    const Contents contents(tables, layers_.blobs_of(image), kContentCacheBytes);
+    const TreeFileSystem files(
+        tree, [&](EntryRef file, std::uint64_t length) { return contents.read_front(file, length); });
+    const PackageDatabase packages = PackageDatabase::read(files);
+    VerificationInput input{files, image.config, packages};
+    for (const std::string& line : arguments.also_run)
+      input.more_commands.push_back(command_from_line(line, "--also-run"));
+    input.tree = &tree;
+    input.manifest = &image.manifest;
+    input.all = arguments.all;
+    return verify_closure(input, source);
+  }
+
+ private:
+  std::unique_ptr<ImageSource> source_;
+  ImageSet set_;
+  ScannedLayers layers_;
+};
+
+// The image of the source that `image` was made from.
+const SourceImage& counterpart(const ReadImages& source, const ReadImages& result, const SourceImage& image) {
+  if (source.images().size() == 1 && result.images().size() == 1) return source.images().front();
+  for (const SourceImage& found : source.images()) {
+    if (found.config.platform == image.config.platform) return found;
+  }
+  for (const SourceImage& found : source.images()) {
+    if (found.config.platform.matches(image.config.platform)) return found;
+  }
+  throw_usage(fmt::format("{} has no image for {}", source.source().name(), image.config.platform.text()));
+}
+
+int run_verify(const Arguments& arguments, const CommonOptions& common) {
+  Progress progress(common.quiet     ? Progress::Detail::kQuiet
+                    : common.verbose ? Progress::Detail::kVerbose
+                                     : Progress::Detail::kNormal);
+  std::vector<Platform> platforms;
+  for (const std::string& text : arguments.platforms)
+    platforms.push_back(Platform::parse(text));
+  const unsigned threads = common.thread_count();
+  const ReadImages images(arguments.image, platforms, threads, progress);
+  std::unique_ptr<ReadImages> sources;
+  if (!arguments.against.empty())
+    sources = std::make_unique<ReadImages>(arguments.against, platforms, threads, progress);
+
+  std::vector<VerifiedImage> verified;
+  bool ok = true;
+  for (const SourceImage& image : images.images()) {
+    Verification source;
+    if (sources) source = sources->verify(counterpart(*sources, images, image), arguments, nullptr);
+    Verification result = images.verify(image, arguments, sources ? &source : nullptr);
+    const std::string platform = image.config.platform.text();
+    for (const Finding& finding : result.findings) {
+      if (finding.severity == Finding::Severity::kNote)
+        progress.note(fmt::format("{}: note: {}", platform, finding.line()));
+    }
+    ok = ok && result.ok();
+    verified.push_back({platform, image.descriptor.digest.text(), std::move(result)});
+  }
+  const std::string against = sources ? sources->source().name() : "";
+  fmt::print("{}", common.format == "json"
+                       ? dump_json_pretty(to_json(verified, images.source().name(), against))
+                       : to_text(verified));
+  return ok ? 0 : static_cast<int>(Failure::kVerification);
+}
+
+}  // namespace
+
+Run set_up_verify(CLI::App& app, const CommonOptions& common) {
+  auto arguments = std::make_shared<Arguments>();
+  Arguments& a = *arguments;
+  app.add_option("IMAGE", a.image, "image to verify")->required();
+  app.add_option("--against", a.against, "the image it was made from")->type_name("SOURCE");
+  app.add_flag("--all", a.all, "every program, script and link, reached or not");
+  app.add_option("--also-run", a.also_run, "another command the image is started with")
+      ->type_name("COMMAND")
+      ->allow_extra_args(false);
+  app.add_option("--platform", a.platforms, "only this platform of an index")
+      ->type_name("OS/ARCH")
+      ->allow_extra_args(false);
+  return [arguments, &common] { return run_verify(*arguments, common); };
+}
+
+}  // namespace imgslim

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of the program: one row each, one file each.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace CLI {
+class App;
+}
+
+namespace imgslim {
+
+// What every command takes.
+struct CommonOptions {
+  bool quiet = false;
+  bool verbose = false;
+  std::string format = "text";
+  unsigned threads = 0;  // 0: one a processor
+  unsigned thread_count() const;
+};
+
+// What a command does once its arguments are parsed; returns the exit status.
+using Run = std::function<int()>;
+
+struct CommandRow {
+  std::string_view name;
+  std::string_view summary;
+  // Adds the command's arguments to `app` and returns what to run. `app` and `common` outlive the run.
+  Run (*set_up)(CLI::App& app, const CommonOptions& common);
+};
+
+// All commands, in the order of --help.
+std::span<const CommandRow> commands();
+
+Run set_up_inspect(CLI::App& app, const CommonOptions& common);
+Run set_up_optimize(CLI::App& app, const CommonOptions& common);
+Run set_up_verify(CLI::App& app, const CommonOptions& common);
+Run set_up_completion(CLI::App& app, const CommonOptions& common);
+
+// Where copies of sources that cannot be read twice are kept while the program runs.
+std::string spool_directory();
+
+// Writes `text` to a file that appears whole or not at all.
+void write_file(const std::string& path, const std::string& text);
+
+}  // namespace imgslim

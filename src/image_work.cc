@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/image_work.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "layers/dedupe.h"
+#include "layers/error.h"
+#include "src/facts/roots_from.h"
+#include "src/scanned_layers.h"
+
+namespace imgslim {
+namespace {
+
+// Whether a rewritten layer is better than the one it would replace: less to move, or less to store at next
+// to no cost (gzip finds a nearby repeat by itself, so a file stored once may save unpacked bytes alone).
+bool saves_bytes(const LayerTable& before, const WrittenLayer& after) {
+  if (after.size < before.blob_size) return true;
+  if (after.plain_size >= before.plain_size) return false;
+  const std::uint64_t growth = after.size - before.blob_size;
+  return growth <= (before.plain_size - after.plain_size) / 16 && growth <= before.blob_size / 50;
+}
+
+constexpr std::string_view kUserDrop = "--drop";
+
+struct RuleText {
+  std::string_view id;
+  std::string_view reason;
+};
+constexpr RuleText kLosslessRules[] = {
+    {"replaced", "a later layer shows something else there"},
+    {"deleted", "a later layer deleted it"},
+    {"repeated", "lower layers already show exactly this"},
+    {"emptied", "an entry with nothing left to say"},
+    {"linked", "equal files of one layer, stored once"},
+};
+
+std::vector<Command> more_commands(const OptimizeOptions& options, const ImageConfig& config);
+std::vector<std::string> homes_of(std::string_view passwd);
+
+}  // namespace
+
+ImageWork::ImageWork(const SourceImage& image, const OptimizeOptions& options)
+    : image_(image), options_(options) {}
+
+void ImageWork::merge(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs) {
+  tables_ = std::move(tables);
+  blobs_ = std::move(blobs);
+  tree_ = merge_layers(image_, tables_);
+  contents_ = std::make_unique<Contents>(tables_, blobs_, kContentCacheBytes);
+}
+
+void ImageWork::find_facts() {
+  const ContentReader reader = [this](EntryRef file, std::uint64_t length) {
+    return contents_->read_front(file, length);
+  };
+  files_ = std::make_unique<TreeFileSystem>(tree_, reader);
+  packages_ = PackageDatabase::read(*files_);
+  roots_ = find_roots(*files_, image_.config, more_commands(options_, image_.config));
+
+  in_place_ = {"/var", "/run", "/tmp", "/home", "/root"};
+  for (const std::string& volume : image_.config.volumes)
+    in_place_.push_back(volume);
+  if (const auto passwd = files_->read("/etc/passwd", 1 << 20)) {
+    for (const std::string& home : homes_of(passwd->bytes()))
+      in_place_.push_back(home);
+  }
+  for (std::string& path : in_place_) {
+    if (const auto resolved = resolve_path(*files_, path)) path = *resolved;
+  }
+}
+
+// Whether a program may write this file in place, so that it must not share its storage.
+bool ImageWork::stays_apart(NodeId node) const {
+  const std::string path = "/" + tree_.path(node);
+  return std::any_of(in_place_.begin(), in_place_.end(), [&](const std::string& directory) {
+    return directory == "/" ||
+           (path.starts_with(directory) && path.size() > directory.size() && path[directory.size()] == '/');
+  });
+}
+
+void ImageWork::plan(Form form) {
+  request_ = PlanRequest{};
+  request_.repeats = find_repeats(tree_, *contents_);
+  request_.dropped.assign(tree_.node_limit(), false);
+  if (form != Form::kLossless) {
+    const ContentReader reader = [this](EntryRef file, std::uint64_t length) {
+      return contents_->read_front(file, length);
+    };
+    leftovers_ = find_leftovers({tree_, *files_, reader, packages_, roots_, image_.config}, form);
+    const auto named_by = [&](const std::vector<Glob>& globs, NodeId node) {
+      if (globs.empty()) return false;
+      const std::string path = tree_.path(node);
+      return std::any_of(globs.begin(), globs.end(), [&](const Glob& glob) { return glob.covers(path); });
+    };
+    for (const Leftover& leftover : leftovers_.claimed) {
+      if (named_by(options_.keep, leftover.node)) continue;
+      request_.dropped[leftover.node] = true;
+      rule_of_[leftover.node] = leftover_rules()[leftover.rule].id;
+    }
+    if (!options_.drop.empty()) {
+      tree_.walk([&](NodeId node) {
+        if (tree_.type(node) != EntryType::kRegular || request_.dropped[node]) return;
+        if (!named_by(options_.drop, node) || named_by(options_.keep, node)) return;
+        request_.dropped[node] = true;
+        rule_of_[node] = kUserDrop;
+      });
+    }
+    if (options_.hardlinks) {
+      request_.same_as = find_equal_files(
+          tree_, *contents_, [&](NodeId node) { return request_.dropped[node] || stays_apart(node); });
+    }
+  }
+  request_.pinned.assign(tables_.size(), false);
+  plan_ = plan_layers(tree_, tables_, request_);
+}
+
+void ImageWork::rewrite(ImageDestination* destination, WrittenLayers& written) {
+  while (true) {
+    changes_.assign(tables_.size(), LayerChange{});
+    bool again = false;
+    for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
+      const PlannedLayer& layer = plan_.layers[i];
+      if (!layer.rewritten) continue;
+      if (layer.empty()) {
+        changes_[i].kind = LayerChange::Kind::kRemoved;
+        continue;
+      }
+      changes_[i].kind = LayerChange::Kind::kRewritten;
+      if (destination == nullptr) continue;
+      LayerFormat format;
+      format.compression = options_.compression.value_or(tables_[i]->compression);
+      format.level = options_.compression_level;
+      format.threads = options_.threads;
+      const Digest key = layer_key(layer, tables_, format);
+      auto known = written.find(key);
+      if (known == written.end()) {
+        const std::unique_ptr<BlobWriter> blob = destination->start_blob();
+        const WrittenLayer result = write_layer(layer, *contents_, format, *blob);
+        if (!saves_bytes(*tables_[i], result)) {
+          request_.pinned[i] = true;
+          again = true;
+          continue;
+        }
+        blob->commit(result.digest, result.size);
+        const Descriptor descriptor{"", result.digest, result.size, {}, {}, {}};
+        check_written_layer(destination->open(descriptor), result, layer);
+        known = written.emplace(key, result).first;
+      }
+      changes_[i].written = known->second;
+    }
+    if (!again) return;
+    plan_ = plan_layers(tree_, tables_, request_);
+  }
+}
+
+EditedImage ImageWork::edit(const std::optional<std::string>& created) const {
+  return edit_image(image_.manifest, image_.config, changes_, created);
+}
+
+std::vector<RuleReport> ImageWork::rule_reports() const {
+  std::map<std::string, RuleReport> rules;
+  for (const GoneEntry& gone : plan_.gone) {
+    const std::string id =
+        gone.reason == Gone::kDropped ? rule_of_.at(gone.node) : std::string(name_of(gone.reason));
+    RuleReport& rule = rules[id];
+    rule.id = id;
+    ++rule.entries;
+    rule.unpacked += gone.bytes;
+    const LayerTable& layer = *tables_[gone.entry.layer];
+    // The layer's compressed bytes shared out by unpacked bytes: what one file's share is can't be known.
+    if (layer.plain_size > 0) {
+      rule.compressed +=
+          static_cast<std::uint64_t>(static_cast<double>(gone.bytes) * static_cast<double>(layer.blob_size) /
+                                     static_cast<double>(layer.plain_size));
+    }
+  }
+  for (const RuleText& text : kLosslessRules) {
+    if (const auto rule = rules.find(std::string(text.id)); rule != rules.end())
+      rule->second.reason = text.reason;
+  }
+  for (const LeftoverRule& text : leftover_rules()) {
+    if (const auto rule = rules.find(std::string(text.id)); rule != rules.end())
+      rule->second.reason = text.reason;
+  }
+  if (const auto rule = rules.find(std::string(kUserDrop)); rule != rules.end()) {
+    rule->second.reason = "named by --drop";
+  }
+  std::vector<RuleReport> sorted;
+  for (auto& [id, rule] : rules)
+    sorted.push_back(std::move(rule));
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const RuleReport& a, const RuleReport& b) { return a.unpacked > b.unpacked; });
+  return sorted;
+}
+
+PlatformReport ImageWork::report() const {
+  PlatformReport report;
+  report.platform = image_.config.platform.text();
+  report.source_digest = image_.descriptor.digest.text();
+  report.kind = name_of(roots_.kind);
+
+  std::vector<std::string> steps;
+  for (const HistoryItem& item : image_.config.history) {
+    if (!item.empty_layer) steps.push_back(item.created_by);
+  }
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    const LayerTable& table = *tables_[i];
+    const PlannedLayer& planned = plan_.layers[i];
+    LayerReport layer;
+    layer.source_digest = image_.manifest.layers[i].descriptor.digest.text();
+    layer.created_by = i < steps.size() ? steps[i] : "";
+    layer.compressed.before = table.blob_size;
+    layer.unpacked.before = table.plain_size;
+    layer.entries.before = table.entries.size();
+    const LayerChange& change = changes_[i];
+    if (change.kind == LayerChange::Kind::kCopied) {
+      layer.action = "copied";
+      layer.result_digest = layer.source_digest;
+      layer.result_diff_id = image_.config.diff_ids[i].text();
+      layer.compressed.after = layer.compressed.before;
+      layer.unpacked.after = layer.unpacked.before;
+      layer.entries.after = layer.entries.before;
+    } else if (change.kind == LayerChange::Kind::kRemoved) {
+      layer.action = "removed";
+    } else {
+      layer.action = "rewritten";
+      layer.entries.after = planned.table->entries.size();
+      layer.unpacked.after = planned.table->plain_size;
+      if (change.written) {
+        layer.result_digest = change.written->digest.text();
+        layer.result_diff_id = change.written->diff_id.text();
+        layer.compressed.after = change.written->size;
+        layer.unpacked.after = change.written->plain_size;
+      } else if (table.plain_size > 0) {
+        layer.compressed.after = static_cast<std::uint64_t>(static_cast<double>(table.blob_size) *
+                                                            static_cast<double>(planned.table->plain_size) /
+                                                            static_cast<double>(table.plain_size));
+      }
+    }
+    report.layers.push_back(std::move(layer));
+    for (const std::string& warning : table.warnings)
+      report.warnings.push_back(fmt::format("layer {}: {}", i + 1, warning));
+  }
+  for (const TreeNotice& notice : tree_.notices()) {
+    report.warnings.push_back(fmt::format("layer {}: {}", notice.entry.layer + 1, notice.text));
+  }
+  report.rules = rule_reports();
+  for (const Root& root : roots_.roots) {
+    report.roots.push_back(RootReport{root.command.origin, root.command.argv, root.program});
+  }
+  for (const RootFinding& finding : roots_.findings)
+    report.findings.push_back(finding.text);
+  for (const std::string& line : leftovers_.spared)
+    report.findings.push_back(line);
+  return report;
+}
+
+namespace {
+
+std::vector<Command> more_commands(const OptimizeOptions& options, const ImageConfig& config) {
+  std::vector<Command> commands;
+  for (const std::string& line : options.also_run)
+    commands.push_back(command_from_line(line, "--also-run " + line));
+  for (const std::string& file : options.roots_from) {
+    for (Command& command : commands_from_deployment_file(file, config, {}))
+      commands.push_back(std::move(command));
+  }
+  return commands;
+}
+
+// The home directories in passwd(5) text.
+std::vector<std::string> homes_of(std::string_view passwd) {
+  std::vector<std::string> homes;
+  while (!passwd.empty()) {
+    const std::string_view line = passwd.substr(0, passwd.find('\n'));
+    passwd.remove_prefix(std::min(passwd.size(), line.size() + 1));
+    std::size_t start = 0;
+    for (int field = 0; field < 5 && start != std::string_view::npos; ++field) {
+      start = line.find(':', start);
+      if (start != std::string_view::npos) ++start;
+    }
+    if (start == std::string_view::npos) continue;
+    const std::string_view home = line.substr(start, line.find(':', start) - start);
+    // The root directory is the home of users that have none.
+    if (home.size() > 1 && home[0] == '/') homes.emplace_back(home);
+  }
+  return homes;
+}
+
+}  // namespace
+
+}  // namespace imgslim

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/optimize.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "layers/error.h"
+#include "layers/image_edit.h"
+#include "layers/image_store.h"
+#include "src/document_writer.h"
+#include "src/image_set.h"
+#include "src/image_work.h"
+#include "src/scanned_layers.h"
+
+namespace imgslim {
+namespace {
+
+struct FormChoice {
+  Form form = Form::kTidy;
+  std::string stopped_by;
+};
+
+// The form for all images, and what stopped a stronger one.
+FormChoice choose_form(const OptimizeOptions& options, const std::vector<std::unique_ptr<ImageWork>>& works) {
+  constexpr std::string_view kNotProven = "this version proves no closure of what an image starts";
+  FormChoice choice;
+  if (options.form) {
+    if (*options.form == Form::kDistroless) {
+      throw Error(Failure::kFormNotReached, fmt::format("form distroless is not reached: {}", kNotProven));
+    }
+    choice.form = *options.form;
+    return choice;
+  }
+  choice.stopped_by = kNotProven;
+  for (const auto& work : works) {
+    if (work->roots().kind == ImageKind::kApplication) continue;
+    choice.stopped_by = fmt::format("{}: {}: {}", work->image().config.platform.text(),
+                                    name_of(work->roots().kind), work->roots().kind_reason);
+    break;
+  }
+  if (options.min_form && *options.min_form > choice.form) {
+    throw Error(Failure::kFormNotReached,
+                fmt::format("form {} is not reached: {}", name_of(*options.min_form), choice.stopped_by));
+  }
+  return choice;
+}
+
+DestinationNeeds needs_of(const ImageSet& set, const OptimizeOptions& options) {
+  DestinationNeeds needs;
+  needs.several_platforms = set.images.size() > 1;
+  needs.zstd = options.compression == Compression::kZstd;
+  for (const SourceImage& image : set.images) {
+    for (const LayerDescriptor& layer : image.manifest.layers) {
+      needs.zstd = needs.zstd || layer.descriptor.media_type.ends_with("+zstd");
+    }
+  }
+  return needs;
+}
+
+// Readers of layouts (skopeo, umoci) take OCI's media types alone; a manifest that was made here, because the
+// source has none, may as well be OCI's.
+void convert_to_oci(ImageSet& set, const ImageSource& source, const std::optional<ImageName>& destination) {
+  if (!source.made_root() || !destination) return;
+  if (destination->transport != Transport::kOci && destination->transport != Transport::kOciArchive) return;
+  for (SourceImage& image : set.images) {
+    if (!image.manifest.is_docker()) continue;
+    image.manifest = to_oci(image.manifest);
+    image.to_oci = true;
+  }
+}
+
+}  // namespace
+
+Report optimize(const OptimizeOptions& options, Progress& progress) {
+  // Open: the documents behind the name. What the destination cannot hold is said before any work.
+  const std::unique_ptr<ImageSource> source = open_image_source(options.source, options.spool_directory);
+  ImageSet set = read_image_set(*source, options.platforms);
+  convert_to_oci(set, *source, options.destination);
+  std::unique_ptr<ImageDestination> destination;
+  if (options.destination) destination = open_image_destination(*options.destination, needs_of(set, options));
+
+  // Tree: every layer is read once, all digests are checked.
+  const ScannedLayers layers(*source, set, options.threads, progress);
+  std::vector<std::unique_ptr<ImageWork>> works;
+  for (const SourceImage& image : set.images) {
+    works.push_back(std::make_unique<ImageWork>(image, options));
+    works.back()->merge(layers.tables_of(image), layers.blobs_of(image));
+  }
+
+  // Facts, and from all of them the form.
+  for (const auto& work : works)
+    work->find_facts();
+  const FormChoice choice = choose_form(options, works);
+  if (!choice.stopped_by.empty()) {
+    progress.note(fmt::format("form {}: {}", name_of(choice.form), choice.stopped_by));
+  }
+
+  // Keep and plan. From here on it is fixed what goes.
+  for (const auto& work : works)
+    work->plan(choice.form);
+
+  // Rewrite: new layers only, each read back and compared with the plan before anything names it.
+  progress.begin("writing layers");
+  WrittenLayers written;
+  for (const auto& work : works)
+    work->rewrite(destination.get(), written);
+  progress.end();
+
+  // Write: unchanged blobs, configs, manifests and indexes; the name comes last.
+  DocumentWriter writer(*source, destination.get(), works, options.source_date_epoch);
+  const std::optional<Descriptor> root = writer.write(set);
+  if (destination && root) destination->publish(*root);
+
+  // Report.
+  Report report;
+  report.source = source->name();
+  report.source_digest = source->root().digest.text();
+  report.destination = destination ? destination->name() : "";
+  report.result_digest = root ? root->digest.text() : "";
+  report.form = choice.form;
+  report.stopped_by = choice.stopped_by;
+  report.changed = writer.changed();
+  report.dry_run = !destination;
+  report.left_out = set.left_out;
+  report.attestations_dropped = writer.attestations_dropped();
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    report.platforms.push_back(works[i]->report());
+    report.platforms.back().result_digest = writer.result_digest(i);
+    report.platforms.back().lost_inline_cache = writer.lost_inline_cache(i);
+  }
+  return report;
+}
+
+}  // namespace imgslim

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pipeline: open, tree, facts, keep, plan, rewrite, verify, write, report.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layers/compression.h"
+#include "layers/image_name.h"
+#include "layers/manifest.h"
+#include "src/decisions/form.h"
+#include "src/decisions/glob.h"
+#include "src/progress.h"
+#include "src/report.h"
+
+namespace imgslim {
+
+struct OptimizeOptions {
+  ImageName source;
+  std::optional<ImageName> destination;  // nothing in a dry run
+  std::optional<Form> form;              // exactly this one; nothing = auto
+  std::optional<Form> min_form;
+  std::vector<Platform> platforms;
+  std::optional<Compression> compression;
+  int compression_level = 0;
+  bool hardlinks = true;
+  std::vector<std::string> also_run;
+  std::vector<std::string> roots_from;
+  std::vector<Glob> keep;
+  std::vector<Glob> drop;
+  unsigned threads = 1;
+  bool dry_run = false;
+  std::string spool_directory;
+  std::optional<std::int64_t> source_date_epoch;
+};
+
+// Throws Error; the destination is then as it was.
+Report optimize(const OptimizeOptions& options, Progress& progress);
+
+}  // namespace imgslim

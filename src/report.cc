@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/report.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+#include "layers/compression.h"
+#include "layers/error.h"
+#include "src/progress.h"
+#include "src/version.h"
+
+namespace imgslim {
+namespace {
+
+constexpr int kReportVersion = 1;
+
+Json to_json(const BeforeAfter& value) {
+  return Json{{"before", value.before}, {"after", value.after}};
+}
+
+Json or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
+}
+
+// Names of an image may be any bytes; JSON is UTF-8.
+Json lines(const std::vector<std::string>& texts) {
+  Json array = Json::array();
+  for (const std::string& text : texts)
+    array.push_back(printable(text, 2000));
+  return array;
+}
+
+Json to_json(const PlatformReport& platform) {
+  Json json;
+  json["platform"] = platform.platform;
+  json["source_digest"] = platform.source_digest;
+  json["result_digest"] = or_null(platform.result_digest);
+  json["kind"] = platform.kind;
+  json["compressed"] = to_json(platform.compressed());
+  json["unpacked"] = to_json(platform.unpacked());
+  json["layers"] = Json::array();
+  for (const LayerReport& layer : platform.layers) {
+    Json item;
+    item["source_digest"] = layer.source_digest;
+    item["result_digest"] = or_null(layer.result_digest);
+    item["result_diff_id"] = or_null(layer.result_diff_id);
+    item["created_by"] = printable(layer.created_by, 4000);
+    item["action"] = layer.action;
+    item["compressed"] = to_json(layer.compressed);
+    item["unpacked"] = to_json(layer.unpacked);
+    item["entries"] = to_json(layer.entries);
+    json["layers"].push_back(std::move(item));
+  }
+  json["rules"] = Json::array();
+  for (const RuleReport& rule : platform.rules) {
+    json["rules"].push_back(Json{{"id", rule.id},
+                                 {"reason", rule.reason},
+                                 {"entries", rule.entries},
+                                 {"unpacked", rule.unpacked},
+                                 {"compressed", rule.compressed}});
+  }
+  json["roots"] = Json::array();
+  for (const RootReport& root : platform.roots) {
+    json["roots"].push_back(Json{{"origin", printable(root.origin)},
+                                 {"argv", lines(root.argv)},
+                                 {"program", or_null(printable(root.program, 4096))}});
+  }
+  json["findings"] = lines(platform.findings);
+  json["warnings"] = lines(platform.warnings);
+  json["lost_inline_cache"] = platform.lost_inline_cache;
+  return json;
+}
+
+std::string percent(const BeforeAfter& value) {
+  if (value.before == value.after) return "";
+  const double less = 100.0 * (1.0 - static_cast<double>(value.after) / static_cast<double>(value.before));
+  return fmt::format("{:+.0f} %", -less + 0.0);
+}
+
+std::string sizes(const BeforeAfter& value) {
+  if (value.before == value.after) return human_bytes(value.before);
+  return fmt::format("{} > {}", human_bytes(value.before), human_bytes(value.after));
+}
+
+// Build steps begin with what all have in common; the words behind it tell them apart.
+std::string step_text(const std::string& created_by) {
+  std::string text = created_by;
+  for (const std::string_view lead : {"/bin/sh -c #(nop) ", "/bin/sh -c ", "RUN /bin/sh -c "}) {
+    if (text.starts_with(lead)) {
+      text.erase(0, lead.size());
+      break;
+    }
+  }
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  std::replace(text.begin(), text.end(), '\t', ' ');
+  return printable(text, 1000);
+}
+
+// Cut to `width` columns (names are mostly ASCII; a cut inside a sequence is avoided).
+std::string fit(std::string text, std::size_t width) {
+  if (text.size() <= width) return text;
+  std::size_t end = width > 2 ? width - 2 : width;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+    --end;
+  text.resize(end);
+  return text + "..";
+}
+
+}  // namespace
+
+BeforeAfter PlatformReport::compressed() const {
+  BeforeAfter sum;
+  for (const LayerReport& layer : layers) {
+    sum.before += layer.compressed.before;
+    sum.after += layer.compressed.after;
+  }
+  return sum;
+}
+
+BeforeAfter PlatformReport::unpacked() const {
+  BeforeAfter sum;
+  for (const LayerReport& layer : layers) {
+    sum.before += layer.unpacked.before;
+    sum.after += layer.unpacked.after;
+  }
+  return sum;
+}
+
+Json to_json(const Report& report) {
+  Json json;
+  json["version"] = kReportVersion;
+  json["tool"] = Json{{"name", "imgslim"}, {"version", kVersion}, {"libraries", encoder_versions()}};
+  json["source"] = Json{{"name", printable(report.source)}, {"digest", report.source_digest}};
+  json["result"] =
+      Json{{"name", or_null(printable(report.destination))}, {"digest", or_null(report.result_digest)}};
+  json["form"] = name_of(report.form);
+  json["stopped_by"] = or_null(report.stopped_by);
+  json["changed"] = report.changed;
+  json["dry_run"] = report.dry_run;
+  json["platforms"] = Json::array();
+  for (const PlatformReport& platform : report.platforms)
+    json["platforms"].push_back(to_json(platform));
+  json["left_out"] = lines(report.left_out);
+  json["attestations_dropped"] = report.attestations_dropped;
+  return json;
+}
+
+std::string to_text(const Report& report, int width) {
+  const std::size_t columns = static_cast<std::size_t>(std::clamp(width, 60, 160));
+  std::string out;
+  const auto add = [&](const std::string& line) {
+    std::size_t end = line.find_last_not_of(' ');
+    out += line.substr(0, end == std::string::npos ? 0 : end + 1) + '\n';
+  };
+  for (const PlatformReport& platform : report.platforms) {
+    add(fit(fmt::format("{}  {}  form {}{}", printable(report.source), platform.platform,
+                        name_of(report.form), report.changed ? "" : ", nothing to gain"),
+            columns));
+    const std::size_t step_width = columns - 3 - 11 - 19 - 19 - 3;
+    add(fmt::format("{:>3} {:<10} {:>19} {:>19} {}", "", "layer", "compressed", "unpacked", "step"));
+    for (std::size_t i = 0; i < platform.layers.size(); ++i) {
+      const LayerReport& layer = platform.layers[i];
+      add(fmt::format("{:>3} {:<10} {:>19} {:>19} {}", i + 1, layer.action, sizes(layer.compressed),
+                      sizes(layer.unpacked), fit(step_text(layer.created_by), step_width)));
+    }
+    add(fmt::format("{:>3} {:<10} {:>19} {:>19} {}", "", "all", sizes(platform.compressed()),
+                    sizes(platform.unpacked()), percent(platform.compressed())));
+    if (!platform.rules.empty()) {
+      add("");
+      add(fmt::format("{:<16} {:>8} {:>11} {:>11} {}", "gone by rule", "entries", "compressed", "unpacked",
+                      "reason"));
+      for (const RuleReport& rule : platform.rules) {
+        add(fmt::format("{:<16} {:>8} {:>11} {:>11} {}", fit(rule.id, 16), rule.entries,
+                        human_bytes(rule.compressed), human_bytes(rule.unpacked),
+                        fit(rule.reason, columns - 51)));
+      }
+    }
+    add("");
+  }
+  if (!report.left_out.empty()) add(fmt::format("left out: {}", fmt::join(report.left_out, ", ")));
+  if (report.dry_run) {
+    add("dry run: nothing was written; compressed sizes of rewritten layers are estimates");
+  } else {
+    add(fmt::format("{} {}", printable(report.destination), report.result_digest));
+  }
+  return out;
+}
+
+}  // namespace imgslim

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run of optimize found and did: the data behind the table on the terminal and the JSON of
+// imgslim-report(5).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layers/json.h"
+#include "src/decisions/form.h"
+
+namespace imgslim {
+
+struct BeforeAfter {
+  std::uint64_t before = 0;
+  std::uint64_t after = 0;
+};
+
+struct LayerReport {
+  std::string source_digest;
+  std::string result_digest;  // empty: removed, or not known in a dry run
+  std::string result_diff_id;
+  std::string created_by;  // the history's build step
+  std::string action;      // "copied", "rewritten", "removed"
+  BeforeAfter compressed;
+  BeforeAfter unpacked;  // bytes of the plain tar
+  BeforeAfter entries;
+};
+
+struct RuleReport {
+  std::string id;
+  std::string reason;
+  std::uint64_t entries = 0;
+  std::uint64_t unpacked = 0;    // tar bytes that went
+  std::uint64_t compressed = 0;  // their share of the layers' compressed bytes
+};
+
+struct RootReport {
+  std::string origin;
+  std::vector<std::string> argv;
+  std::string program;
+};
+
+struct PlatformReport {
+  std::string platform;
+  std::string source_digest;
+  std::string result_digest;
+  std::string kind;  // "application", "no command", "bare shell"
+  std::vector<LayerReport> layers;
+  std::vector<RuleReport> rules;
+  std::vector<RootReport> roots;
+  std::vector<std::string> findings;  // about roots and spared leftovers
+  std::vector<std::string> warnings;  // input that was accepted though appliers may differ
+  bool lost_inline_cache = false;
+  BeforeAfter compressed() const;
+  BeforeAfter unpacked() const;
+};
+
+struct Report {
+  std::string source;
+  std::string source_digest;
+  std::string destination;  // empty in a dry run
+  std::string result_digest;
+  Form form = Form::kLossless;
+  std::string stopped_by;  // why auto did not reach a stronger form; empty if a form was asked for
+  bool changed = false;
+  bool dry_run = false;
+  std::vector<PlatformReport> platforms;
+  std::vector<std::string> left_out;  // platforms
+  std::uint64_t attestations_dropped = 0;
+};
+
+Json to_json(const Report& report);
+// The table, at most `width` columns.
+std::string to_text(const Report& report, int width);
+
+}  // namespace imgslim

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/scanned_layers.h"
+
+#include <fmt/format.h>
+
+#include "layers/error.h"
+#include "layers/scan.h"
+
+namespace imgslim {
+namespace {
+
+BlobPtr open_layer(const ImageSource& source, const LayerDescriptor& layer) {
+  try {
+    return source.open(layer.descriptor);
+  } catch (const Error& error) {
+    if (!layer.foreign) throw;
+    throw_bad_image(
+        "a foreign (non-distributable) layer whose content is not in the source; URLs are not followed");
+  }
+}
+
+}  // namespace
+
+ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, unsigned threads,
+                             Progress& progress) {
+  std::vector<ScanJob> jobs;
+  std::uint64_t total = 0;
+  for (const SourceImage& image : set.images) {
+    for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
+      const LayerDescriptor& layer = image.manifest.layers[i];
+      const Digest& digest = layer.descriptor.digest;
+      const auto [place, is_new] = number_.emplace(digest, jobs.size());
+      const std::string what = fmt::format("{}, layer {} ({})", image.what, i + 1, digest.short_text());
+      if (!is_new) {
+        if (jobs[place->second].diff_id != image.config.diff_ids[i]) {
+          throw_bad_image(what + ": two images name different DiffIDs for the same blob");
+        }
+        continue;
+      }
+      BlobPtr blob = with_context(what, [&] { return open_layer(source, layer); });
+      jobs.push_back(ScanJob{blob, digest, layer.descriptor.size, image.config.diff_ids[i], what});
+      blobs_.push_back(std::move(blob));
+      total += layer.descriptor.size;
+    }
+  }
+  ScanOptions scan;
+  scan.threads = threads;
+  scan.progress = [&](std::uint64_t done, std::uint64_t all) { progress.at(done, all); };
+  progress.begin(fmt::format("reading {} layers, {}", jobs.size(), human_bytes(total)));
+  tables_ = scan_layers(jobs, scan);
+  progress.end();
+}
+
+std::vector<LayerTablePtr> ScannedLayers::tables_of(const SourceImage& image) const {
+  std::vector<LayerTablePtr> tables;
+  for (const LayerDescriptor& layer : image.manifest.layers) {
+    tables.push_back(tables_[number_.at(layer.descriptor.digest)]);
+  }
+  return tables;
+}
+
+std::vector<BlobPtr> ScannedLayers::blobs_of(const SourceImage& image) const {
+  std::vector<BlobPtr> blobs;
+  for (const LayerDescriptor& layer : image.manifest.layers) {
+    blobs.push_back(blobs_[number_.at(layer.descriptor.digest)]);
+  }
+  return blobs;
+}
+
+Tree merge_layers(const SourceImage& image, const std::vector<LayerTablePtr>& tables) {
+  Tree tree;
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    const std::string what = fmt::format("{}, layer {} ({})", image.what, i + 1,
+                                         image.manifest.layers[i].descriptor.digest.short_text());
+    with_context(what, [&] { tree.apply(tables[i]); });
+  }
+  return tree;
+}
+
+}  // namespace imgslim
