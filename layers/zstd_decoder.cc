@@ -56,14 +56,20 @@ class ZstdEngine : public DecodeEngine {
     if (checkpoint_due()) add_checkpoint({});
     seen_frame_ = true;
     in_frame_ = true;
+    at_header_ = true;
     return true;
   }
 
   std::size_t decode(std::span<std::byte> into) {
     if (input_.available().empty()) input_.fill();
+    // With room for a whole frame libzstd decodes it at one go, by checks of its own. The header is read
+    // without any room, so that what is accepted does not depend on the caller's buffer.
+    while (at_header_ && input_.available().size() < kMaxFrameHeader && input_.fill()) {
+    }
     const auto bytes = input_.available();
     ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
-    ZSTD_outBuffer out{into.data(), std::min(into.size(), kMaxStep), 0};
+    ZSTD_outBuffer out{into.data(), at_header_ ? 0 : std::min(into.size(), kMaxStep), 0};
+    at_header_ = false;
     const std::size_t result = ZSTD_decompressStream(context_.get(), &out, &in);
     if (ZSTD_isError(result)) {
       if (ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge) {
@@ -81,10 +87,12 @@ class ZstdEngine : public DecodeEngine {
     return out.pos;
   }
 
+  static constexpr std::size_t kMaxFrameHeader = 18;  // RFC 8878 section 3.1.1.1
   static constexpr std::size_t kMaxStep = std::size_t{1} << 20;
 
   std::unique_ptr<ZSTD_DCtx, FreeContext> context_;
   bool in_frame_ = false;
+  bool at_header_ = false;
   bool seen_frame_ = false;
 };
 

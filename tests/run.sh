@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # run.sh [--quick]: installs what is needed, builds, runs the tests. All of them also under ASan and UBSan, and each
-# fuzz target for 30 seconds (FUZZ_SECONDS); --quick: the release build and what takes no image of real size, two
+# fuzz target for FUZZ_SECONDS (5); --quick: the release build and what takes no image of real size, two
 # minutes. Ends with "N passed, N failed, N skipped".
 set -eu
 cd "$(dirname "$0")/.."

@@ -251,7 +251,10 @@ std::vector<std::uint64_t> ElfImage::slots_holding(std::uint64_t value) const {
     const std::string_view view = state_->relocated_from(segment.address);
     const std::uint64_t first = (word - segment.address % word) % word;
     for (std::uint64_t at = first; at + word <= view.size(); at += word) {
-      if (state_->tables.word(view, at) == value) slots.push_back(segment.address + at);
+      // Where segments overlap, an address shows one of them.
+      if (state_->tables.word(view, at) == value && pointer_at(segment.address + at) == value) {
+        slots.push_back(segment.address + at);
+      }
     }
   }
   std::sort(slots.begin(), slots.end());

@@ -347,11 +347,21 @@ std::string write_ld_cache(const std::vector<LdCacheEntry>& entries, std::endian
     }
     if (!entry.hwcaps.empty()) names_of_hwcaps.insert(entry.hwcaps);
   }
-  std::sort(sorted.begin(), sorted.end(), comes_before);
+  // Only what is written counts for the order and for what is equal.
+  for (LdCacheEntry& entry : sorted) {
+    entry.hwcap = entry.hwcaps.empty() ? 0 : std::uint64_t{isa_level_of(entry.hwcap)} << 32;
+  }
+  // The loader's order is none for runs of more digits than its integers hold: first by bytes, then as it
+  // wants it, so that the result does not depend on the order given.
+  std::sort(sorted.begin(), sorted.end(), [](const LdCacheEntry& a, const LdCacheEntry& b) {
+    return std::tie(a.name, a.path, a.flags, a.hwcaps, a.hwcap) <
+           std::tie(b.name, b.path, b.flags, b.hwcaps, b.hwcap);
+  });
+  std::stable_sort(sorted.begin(), sorted.end(), comes_before);
   sorted.erase(std::unique(sorted.begin(), sorted.end(),
                            [](const LdCacheEntry& a, const LdCacheEntry& b) {
-                             return std::tie(a.name, a.path, a.flags, a.hwcaps) ==
-                                    std::tie(b.name, b.path, b.flags, b.hwcaps);
+                             return std::tie(a.name, a.path, a.flags, a.hwcaps, a.hwcap) ==
+                                    std::tie(b.name, b.path, b.flags, b.hwcaps, b.hwcap);
                            }),
                sorted.end());
 
