@@ -357,13 +357,13 @@ std::string write_ld_cache(const std::vector<LdCacheEntry>& entries, std::endian
     return std::tie(a.name, a.path, a.flags, a.hwcaps, a.hwcap) <
            std::tie(b.name, b.path, b.flags, b.hwcaps, b.hwcap);
   });
-  std::stable_sort(sorted.begin(), sorted.end(), comes_before);
   sorted.erase(std::unique(sorted.begin(), sorted.end(),
                            [](const LdCacheEntry& a, const LdCacheEntry& b) {
                              return std::tie(a.name, a.path, a.flags, a.hwcaps, a.hwcap) ==
                                     std::tie(b.name, b.path, b.flags, b.hwcaps, b.hwcap);
                            }),
                sorted.end());
+  std::stable_sort(sorted.begin(), sorted.end(), comes_before);
 
   const std::size_t strings_start = kNewHeader + sorted.size() * kNewEntry;
   std::string strings;
