@@ -321,14 +321,11 @@ class Planner {
       GoneEntry item;
       item.entry = {k, i};
       item.bytes = entry.tar_bytes;
-      if (entry.type == EntryType::kWhiteout || entry.type == EntryType::kOpaqueWhiteout) {
-        if (whiteouts.contains(entry.path)) continue;
-        item.reason = Gone::kEmptied;
-        gone.push_back(item);
-        continue;
-      }
-      if (entry.type == EntryType::kDirectory) {
-        if (emitted_directories_.contains(std::string(entry.path))) continue;
+      const bool is_whiteout = entry.type == EntryType::kWhiteout || entry.type == EntryType::kOpaqueWhiteout;
+      if (is_whiteout || entry.type == EntryType::kDirectory) {
+        const bool stays = is_whiteout ? whiteouts.contains(entry.path)
+                                       : emitted_directories_.contains(std::string(entry.path));
+        if (stays) continue;
         item.reason = Gone::kEmptied;
         gone.push_back(item);
         continue;
