@@ -128,6 +128,25 @@ EditedImage edit_image(const Manifest& manifest, const ImageConfig& config,
   return editor.finish(created);
 }
 
+EditedImage replace_layers(const Manifest& manifest, const ImageConfig& config, const std::vector<NewLayer>& layers,
+                           const std::optional<std::string>& created) {
+  ImageEditor editor(manifest, config, std::any_of(layers.begin(), layers.end(), [](const NewLayer& layer) {
+                       return layer.written.compression == Compression::kZstd;
+                     }));
+  Json& edited = editor.config();
+  if (!edited.contains("history") || !edited["history"].is_array()) edited["history"] = Json::array();
+  for (Json& item : edited["history"]) item["empty_layer"] = true;
+  for (const NewLayer& layer : layers) {
+    editor.add_layer(layer.written);
+    Json item = Json::object();
+    if (const auto when = edited.find("created"); when != edited.end()) item["created"] = *when;
+    if (created) item["created"] = *created;
+    item["created_by"] = layer.created_by;
+    edited["history"].push_back(std::move(item));
+  }
+  return editor.finish(created);
+}
+
 Manifest to_oci(const Manifest& manifest) {
   Json json = manifest.json;
   json["mediaType"] = media_type::kOciManifest;

@@ -32,6 +32,16 @@ struct EditedImage {
 EditedImage edit_image(const Manifest& manifest, const ImageConfig& config,
                        const std::vector<LayerChange>& changes, const std::optional<std::string>& created);
 
+// A layer of an image whose layers are all new.
+struct NewLayer {
+  WrittenLayer written;
+  std::string created_by;  // for the history
+};
+
+// The image with other layers. The source's history stays as entries without layers, the new layers' follow.
+EditedImage replace_layers(const Manifest& manifest, const ImageConfig& config, const std::vector<NewLayer>& layers,
+                           const std::optional<std::string>& created);
+
 // A Docker schema 2 manifest in OCI's media types, of the same config and layers.
 Manifest to_oci(const Manifest& manifest);
 

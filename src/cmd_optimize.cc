@@ -19,6 +19,7 @@ struct Arguments {
   std::string destination;
   std::string form = "auto";
   std::string min_form;
+  std::string accept = "candidate";
   std::vector<std::string> platforms;
   std::string compression;
   int compression_level = 0;
@@ -84,6 +85,9 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
     options.platforms.push_back(Platform::parse(text));
   if (arguments.compression == "gzip") options.compression = Compression::kGzip;
   if (arguments.compression == "zstd") options.compression = Compression::kZstd;
+  for (const Evidence evidence : {Evidence::kExact, Evidence::kKnown, Evidence::kBounded, Evidence::kCandidate, Evidence::kUnknown}) {
+    if (arguments.accept == name_of(evidence)) options.accept = evidence;
+  }
   options.compression_level = arguments.compression_level;
   options.hardlinks = !arguments.no_hardlinks;
   options.threads = common.thread_count();
@@ -136,6 +140,9 @@ Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
   Arguments& a = *arguments;
   app.add_option("SOURCE", a.source, "image to read")->required();
   app.add_option("DESTINATION", a.destination, "where the result goes");
+  app.add_option("--accept", a.accept, "weakest evidence that allows distroless (default: candidate)")
+      ->check(CLI::IsMember({"exact", "known", "bounded", "candidate", "unknown"}))
+      ->type_name("CLASS");
   app.add_option("--also-run", a.options.also_run, "another command the image is started with")
       ->type_name("COMMAND")
       ->allow_extra_args(false);

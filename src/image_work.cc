@@ -52,12 +52,10 @@ void ImageWork::merge(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> bl
 }
 
 void ImageWork::find_facts() {
-  const ContentReader reader = [this](EntryRef file, std::uint64_t length) {
-    return contents_->read_front(file, length);
-  };
-  files_ = std::make_unique<TreeFileSystem>(tree_, reader);
+  files_ = std::make_unique<TreeFileSystem>(tree_, content_reader());
   packages_ = PackageDatabase::read(*files_);
-  roots_ = find_roots(*files_, image_.config, more_commands(options_, image_.config));
+  more_commands_ = more_commands(options_, image_.config);
+  roots_ = find_roots(*files_, image_.config, more_commands_);
 
   in_place_ = {"/var", "/run", "/tmp", "/home", "/root"};
   for (const std::string& volume : image_.config.volumes)
@@ -80,14 +78,17 @@ bool ImageWork::stays_apart(NodeId node) const {
   });
 }
 
+ContentReader ImageWork::content_reader() const {
+  return [this](EntryRef file, std::uint64_t length) { return contents_->read_front(file, length); };
+}
+
 void ImageWork::plan(Form form) {
+  if (form == Form::kDistroless) return plan_slim();
   request_ = PlanRequest{};
   request_.repeats = find_repeats(tree_, *contents_);
   request_.dropped.assign(tree_.node_limit(), false);
   if (form != Form::kLossless) {
-    const ContentReader reader = [this](EntryRef file, std::uint64_t length) {
-      return contents_->read_front(file, length);
-    };
+    const ContentReader reader = content_reader();
     leftovers_ = find_leftovers({tree_, *files_, reader, packages_, roots_, image_.config}, form);
     const auto named_by = [&](const std::vector<Glob>& globs, NodeId node) {
       if (globs.empty()) return false;
@@ -116,7 +117,26 @@ void ImageWork::plan(Form form) {
   plan_ = plan_layers(tree_, tables_, request_);
 }
 
+LayerFormat ImageWork::format_for(Compression source) const {
+  return LayerFormat{options_.compression.value_or(source), options_.compression_level, options_.threads};
+}
+
+std::optional<WrittenLayer> ImageWork::write_once(const PlannedLayer& layer, const std::vector<LayerTablePtr>& tables,
+                                                  const Contents& contents, const LayerFormat& format,
+                                                  ImageDestination& destination, WrittenLayers& written,
+                                                  const std::function<bool(const WrittenLayer&)>& accept) const {
+  const Digest key = layer_key(layer, tables, format);
+  if (const auto known = written.find(key); known != written.end()) return known->second;
+  const std::unique_ptr<BlobWriter> blob = destination.start_blob();
+  const WrittenLayer result = write_layer(layer, contents, format, *blob);
+  if (!accept(result)) return std::nullopt;
+  blob->commit(result.digest, result.size);
+  check_written_layer(destination.open(Descriptor{"", result.digest, result.size, {}, {}, {}}), result, layer);
+  return written.emplace(key, result).first->second;
+}
+
 void ImageWork::rewrite(ImageDestination* destination, WrittenLayers& written) {
+  if (slim_) return rewrite_slim(destination, written);
   while (true) {
     changes_.assign(tables_.size(), LayerChange{});
     bool again = false;
@@ -129,26 +149,13 @@ void ImageWork::rewrite(ImageDestination* destination, WrittenLayers& written) {
       }
       changes_[i].kind = LayerChange::Kind::kRewritten;
       if (destination == nullptr) continue;
-      LayerFormat format;
-      format.compression = options_.compression.value_or(tables_[i]->compression);
-      format.level = options_.compression_level;
-      format.threads = options_.threads;
-      const Digest key = layer_key(layer, tables_, format);
-      auto known = written.find(key);
-      if (known == written.end()) {
-        const std::unique_ptr<BlobWriter> blob = destination->start_blob();
-        const WrittenLayer result = write_layer(layer, *contents_, format, *blob);
-        if (!saves_bytes(*tables_[i], result)) {
-          request_.pinned[i] = true;
-          again = true;
-          continue;
-        }
-        blob->commit(result.digest, result.size);
-        const Descriptor descriptor{"", result.digest, result.size, {}, {}, {}};
-        check_written_layer(destination->open(descriptor), result, layer);
-        known = written.emplace(key, result).first;
+      const auto accept = [&](const WrittenLayer& result) { return saves_bytes(*tables_[i], result); };
+      changes_[i].written = write_once(layer, tables_, *contents_, format_for(tables_[i]->compression), *destination,
+                                       written, accept);
+      if (!changes_[i].written) {
+        request_.pinned[i] = true;
+        again = true;
       }
-      changes_[i].written = known->second;
     }
     if (!again) return;
     plan_ = plan_layers(tree_, tables_, request_);
@@ -156,6 +163,13 @@ void ImageWork::rewrite(ImageDestination* destination, WrittenLayers& written) {
 }
 
 EditedImage ImageWork::edit(const std::optional<std::string>& created) const {
+  if (is_slim()) {
+    std::vector<NewLayer> layers;
+    for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
+      layers.push_back({slim_written_[i].value(), "imgslim: " + slim_->layers[i].name});
+    }
+    return replace_layers(image_.manifest, image_.config, layers, created);
+  }
   return edit_image(image_.manifest, image_.config, changes_, created);
 }
 
@@ -207,7 +221,6 @@ PlatformReport ImageWork::report() const {
   }
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     const LayerTable& table = *tables_[i];
-    const PlannedLayer& planned = plan_.layers[i];
     LayerReport layer;
     layer.source_digest = image_.manifest.layers[i].descriptor.digest.text();
     layer.created_by = i < steps.size() ? steps[i] : "";
@@ -215,7 +228,9 @@ PlatformReport ImageWork::report() const {
     layer.unpacked.before = table.plain_size;
     layer.entries.before = table.entries.size();
     const LayerChange& change = changes_[i];
-    if (change.kind == LayerChange::Kind::kCopied) {
+    if (is_slim()) {
+      layer.action = "replaced";
+    } else if (change.kind == LayerChange::Kind::kCopied) {
       layer.action = "copied";
       layer.result_digest = layer.source_digest;
       layer.result_diff_id = image_.config.diff_ids[i].text();
@@ -225,6 +240,7 @@ PlatformReport ImageWork::report() const {
     } else if (change.kind == LayerChange::Kind::kRemoved) {
       layer.action = "removed";
     } else {
+      const PlannedLayer& planned = plan_.layers[i];
       layer.action = "rewritten";
       layer.entries.after = planned.table->entries.size();
       layer.unpacked.after = planned.table->plain_size;
@@ -246,7 +262,11 @@ PlatformReport ImageWork::report() const {
   for (const TreeNotice& notice : tree_.notices()) {
     report.warnings.push_back(fmt::format("layer {}: {}", notice.entry.layer + 1, notice.text));
   }
-  report.rules = rule_reports();
+  if (slim_) {
+    report_slim(report);
+  } else {
+    report.rules = rule_reports();
+  }
   for (const Root& root : roots_.roots) {
     report.roots.push_back(RootReport{root.command.origin, root.command.argv, root.program});
   }

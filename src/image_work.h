@@ -3,6 +3,7 @@
 // written. The steps are called in the order in which they stand here.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,7 +16,9 @@
 #include "layers/layer_plan.h"
 #include "layers/layer_writer.h"
 #include "layers/tree.h"
+#include "src/decisions/keep.h"
 #include "src/decisions/leftovers.h"
+#include "src/decisions/slim_layers.h"
 #include "src/facts/package_owner.h"
 #include "src/facts/roots.h"
 #include "src/facts/tree_file_system.h"
@@ -36,7 +39,11 @@ class ImageWork {
   void merge(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs);
   // What the image starts and who owns its files.
   void find_facts();
-  // What goes in this form, and from which layers.
+  // What the image's commands can reach (the keep rule); what speaks against the form distroless is then in
+  // closure().stoppers.
+  void find_closure();
+  const KeepResult& closure() const { return *closure_; }
+  // What goes in this form, and from which layers. For distroless after find_closure().
   void plan(Form form);
   // Writes what the plan rewrites into `destination`, each layer read back and compared with the plan; a
   // layer that does not get smaller stays as it was and the rest is planned again. A null destination: a dry
@@ -47,13 +54,27 @@ class ImageWork {
 
   const SourceImage& image() const { return image_; }
   const Roots& roots() const { return roots_; }
-  bool changed() const { return plan_.changes(); }
+  bool changed() const { return slim_ ? slim_changed_ : plan_.changes(); }
+  // Whether the image's layers are all new: none of the source's is copied.
+  bool is_slim() const { return slim_.has_value() && slim_changed_; }
   const std::vector<LayerChange>& changes() const { return changes_; }
   const std::vector<BlobPtr>& blobs() const { return blobs_; }
   PlatformReport report() const;
 
  private:
   bool stays_apart(NodeId node) const;
+  ContentReader content_reader() const;
+  KeepInput keep_input() const;
+  void plan_slim();
+  void rewrite_slim(ImageDestination* destination, WrittenLayers& written);
+  void check_slim() const;
+  void report_slim(PlatformReport& report) const;
+  LayerFormat format_for(Compression source) const;
+  // Writes a planned layer once, checked; nothing if `accept` does not want what came out.
+  std::optional<WrittenLayer> write_once(const PlannedLayer& layer, const std::vector<LayerTablePtr>& tables,
+                                         const Contents& contents, const LayerFormat& format,
+                                         ImageDestination& destination, WrittenLayers& written,
+                                         const std::function<bool(const WrittenLayer&)>& accept) const;
   std::vector<RuleReport> rule_reports() const;
 
   const SourceImage& image_;
@@ -68,6 +89,13 @@ class ImageWork {
   std::vector<std::string> in_place_;  // directories in which programs may write files in place
   Leftovers leftovers_;
   std::map<NodeId, std::string> rule_of_;  // rule id of dropped nodes
+  std::vector<Command> more_commands_;
+  std::optional<KeepResult> closure_;
+  std::optional<SlimPlan> slim_;
+  std::unique_ptr<Contents> slim_contents_;  // the source's and what was generated
+  std::vector<LayerTablePtr> slim_tables_;
+  std::vector<std::optional<WrittenLayer>> slim_written_;
+  bool slim_changed_ = true;
   PlanRequest request_;
   ImagePlan plan_;
   std::vector<LayerChange> changes_;

@@ -21,29 +21,40 @@ struct FormChoice {
   std::string stopped_by;
 };
 
+// What speaks against the form distroless for an image; empty if nothing does.
+std::string what_stops_distroless(ImageWork& work, Evidence accept) {
+  const std::string platform = work.image().config.platform.text();
+  if (work.roots().kind != ImageKind::kApplication) {
+    return fmt::format("{}: {}: {}", platform, name_of(work.roots().kind), work.roots().kind_reason);
+  }
+  work.find_closure();
+  const KeepResult& closure = work.closure();
+  if (closure.weakest <= accept) return "";
+  if (closure.stoppers.empty()) {
+    return fmt::format("{}: it rests on evidence of the class {}", platform, name_of(closure.weakest));
+  }
+  const std::size_t more = closure.stoppers.size() - 1;
+  return fmt::format("{}: {}{}", platform, closure.stoppers.front(), more > 0 ? fmt::format(" (and {} more)", more) : "");
+}
+
 // The form for all images, and what stopped a stronger one.
 FormChoice choose_form(const OptimizeOptions& options, const std::vector<std::unique_ptr<ImageWork>>& works) {
-  constexpr std::string_view kNotProven = "this version proves no closure of what an image starts";
-  FormChoice choice;
-  if (options.form) {
-    if (*options.form == Form::kDistroless) {
-      throw Error(Failure::kFormNotReached, fmt::format("form distroless is not reached: {}", kNotProven));
+  const std::optional<Form> least = options.form ? options.form : options.min_form;
+  if (least == Form::kDistroless) {
+    for (const auto& work : works) {
+      const std::string stopped_by = what_stops_distroless(*work, options.accept);
+      if (stopped_by.empty()) continue;
+      throw Error(Failure::kFormNotReached, fmt::format("form distroless is not reached: {}", stopped_by));
     }
-    choice.form = *options.form;
-    return choice;
+    return {Form::kDistroless, ""};
   }
-  choice.stopped_by = kNotProven;
+  if (options.form) return {*options.form, ""};
   for (const auto& work : works) {
     if (work->roots().kind == ImageKind::kApplication) continue;
-    choice.stopped_by = fmt::format("{}: {}: {}", work->image().config.platform.text(),
-                                    name_of(work->roots().kind), work->roots().kind_reason);
-    break;
+    return {Form::kTidy, fmt::format("{}: {}: {}", work->image().config.platform.text(), name_of(work->roots().kind),
+                                     work->roots().kind_reason)};
   }
-  if (options.min_form && *options.min_form > choice.form) {
-    throw Error(Failure::kFormNotReached,
-                fmt::format("form {} is not reached: {}", name_of(*options.min_form), choice.stopped_by));
-  }
-  return choice;
+  return {Form::kTidy, "distroless is written only when it is asked for, with --form distroless"};
 }
 
 DestinationNeeds needs_of(const ImageSet& set, const OptimizeOptions& options) {

@@ -12,6 +12,7 @@
 #include "layers/manifest.h"
 #include "src/decisions/form.h"
 #include "src/decisions/glob.h"
+#include "src/facts/evidence.h"
 #include "src/progress.h"
 #include "src/report.h"
 
@@ -22,6 +23,7 @@ struct OptimizeOptions {
   std::optional<ImageName> destination;  // nothing in a dry run
   std::optional<Form> form;              // exactly this one; nothing = auto
   std::optional<Form> min_form;
+  Evidence accept = Evidence::kCandidate;  // the weakest that still allows distroless
   std::vector<Platform> platforms;
   std::optional<Compression> compression;
   int compression_level = 0;

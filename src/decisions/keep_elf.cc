@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+// What kept programs and libraries bring: their loader, libraries and versions as the loader finds them on
+// any CPU, what they load by name, what they start.
+#include <elf.h>
+#include <fmt/format.h>
+#include <fnmatch.h>
+
+#include <algorithm>
+
+#include "layers/error.h"
+#include "src/decisions/keep_search.h"
+#include "src/facts/search_cost.h"
+
+namespace imgslim {
+namespace {
+
+constexpr std::size_t kMaxNames = 4096;  // of one object, to load or to start
+
+std::string variable(const std::vector<std::string>& env, std::string_view name) {
+  std::string value;
+  for (const std::string& line : env) {
+    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == '=')
+      value = line.substr(name.size() + 1);
+  }
+  return value;
+}
+
+bool is_loadable(const ElfFacts& facts) {
+  if (facts.type != ET_EXEC && facts.type != ET_DYN) return false;
+  return std::any_of(facts.segments.begin(), facts.segments.end(),
+                     [](const ElfSegment& segment) { return segment.type == PT_LOAD; });
+}
+
+std::string_view rule_of(RequestKind request) {
+  switch (request) {
+    case RequestKind::kProgram:
+      return "program";
+    case RequestKind::kInterpreter:
+      return "interpreter";
+    case RequestKind::kDlopen:
+      return "dlopen";
+    case RequestKind::kPreload:
+    case RequestKind::kPreloadFile:
+      return "preload";
+    default:
+      return "needed";
+  }
+}
+
+bool is_c_library(const ElfFacts& facts) {
+  return facts.soname && (facts.soname->starts_with("libc.so") || facts.soname->starts_with("ld-") ||
+                          facts.soname->starts_with("libc.musl"));
+}
+
+// The services named in nsswitch.conf(5).
+std::set<std::string> name_services(std::string_view text) {
+  std::set<std::string> services;
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    line = line.substr(0, line.find('#'));
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) continue;
+    line.remove_prefix(colon + 1);
+    while (!line.empty()) {
+      const std::size_t start = line.find_first_not_of(" \t\r");
+      if (start == std::string_view::npos) break;
+      if (line[start] == '[') {  // [NOTFOUND=return]
+        const std::size_t end = line.find(']', start);
+        if (end == std::string_view::npos) break;
+        line.remove_prefix(end + 1);
+        continue;
+      }
+      const std::size_t end = std::min(line.find_first_of(" \t\r[", start), line.size());
+      const std::string_view word = line.substr(start, end - start);
+      if (word.size() < 64 && word.find('/') == std::string_view::npos) services.emplace(word);
+      line.remove_prefix(end);
+    }
+  }
+  return services;
+}
+
+// What asks the C library for names of users, groups, hosts, services.
+bool asks_name_services(const ElfFacts& facts) {
+  static constexpr std::string_view kStarts[] = {"getpw",     "getgr",    "getaddrinfo",  "getnameinfo",
+                                                 "gethostby", "getserv",  "getproto",     "initgroups",
+                                                 "getnet",    "getspnam", "getgrouplist", "__getaddrinfo"};
+  return std::any_of(
+      facts.dynamic_symbols.begin(), facts.dynamic_symbols.end(), [](const DynamicSymbol& symbol) {
+        return !symbol.defined &&
+               std::any_of(std::begin(kStarts), std::end(kStarts),
+                           [&](std::string_view start) { return symbol.name.starts_with(start); });
+      });
+}
+
+}  // namespace
+
+SearchOptions KeepSearch::search_options() const {
+  SearchOptions options;
+  options.library_path = variable(input_.config.env, "LD_LIBRARY_PATH");
+  options.preload = variable(input_.config.env, "LD_PRELOAD");
+  options.working_directory = input_.config.working_dir.empty() ? "/" : input_.config.working_dir;
+  return options;
+}
+
+const ObjectScan& KeepSearch::scan_of(const std::string& path) {
+  auto& slot = scans_[path];
+  if (slot) return *slot;
+  slot = std::make_unique<ObjectScan>();
+  ObjectScan& scan = *slot;
+  // The bytes are held while the object's facts are read from them too.
+  const auto content = recent_->read(path, std::uint64_t{2} << 30);
+  const auto object = objects_.object(path);
+  if (!content || !object || !object->facts || !is_loadable(*object->facts)) return scan;
+  const ElfFacts& facts = *object->facts;
+  const Evidence evidence = following_.contains(path) ? following_.at(path) : Evidence::kExact;
+  const ElfImage image(facts, content->bytes());
+  const auto go = read_go(image, content->bytes());
+  scan.loads = find_dlopens(image, content->bytes(), go ? &*go : nullptr, path);
+  scan.starts = find_execs(image, go ? &*go : nullptr, path);
+  scan.is_static_glibc = go && go->linkage == GoLinkage::kStaticGlibc;
+  if (!scan.is_static_glibc && !facts.interpreter && facts.needed.empty() && !facts.soname && !go) {
+    scan.is_static_glibc = content->bytes().find("/etc/ld.so.cache") != std::string_view::npos;
+  }
+  const NodeId node = node_of(path);
+  if (node != kNone && application_[node]) {
+    scan.named_files = files_named_in(facts, content->bytes(), go ? &*go : nullptr);
+  }
+  if (go) fire_go_functions(*go, path, evidence);
+  if (!is_c_library(facts)) {
+    for (const DynamicSymbol& symbol : facts.dynamic_symbols) {
+      if (!symbol.defined && !symbol.name.empty())
+        fire({DataTrigger::Kind::kImport, symbol.name}, path, evidence);
+    }
+  }
+  fire({DataTrigger::Kind::kLibrary, facts.soname ? std::string_view(*facts.soname) : file_name(path)}, path,
+       evidence);
+  if (scan.is_static_glibc) fire({DataTrigger::Kind::kStaticGlibc, {}}, path, evidence);
+  return scan;
+}
+
+void KeepSearch::expand_elf(const std::string& path, const Witness& witness) {
+  following_[path] = witness.evidence;
+  const ObjectScan& scan = scan_of(path);
+  const auto object = objects_.object(path);
+  if (!object || !object->facts || !is_loadable(*object->facts)) return;
+  const ElfFacts& facts = *object->facts;
+
+  // Data beside the object, as far as the knowledge base has a row for it.
+  const KnowledgeRow* row =
+      dlopen_row_of(facts.soname ? std::string_view(*facts.soname) : std::string_view(path));
+  if (row != nullptr && !row->missing_handled) {
+    const std::string folder = folder_of(path);
+    for (const std::string_view glob : row->paths) {
+      reach_glob(
+          glob, folder,
+          {"data:knowledge", path, std::string(row->trigger), std::max(witness.evidence, Evidence::kKnown)});
+    }
+  }
+  for (const std::string& file : scan.named_files) {
+    reach(file, {"string", path, "a string of the application names it", Evidence::kCandidate});
+  }
+  for (const ExecFinding& finding : scan.starts)
+    follow_start(path, finding, witness.evidence);
+
+  if (loaded_.contains(path)) return;
+  LibraryClosure closure = search_libraries(objects_, path, search_options());
+  for (LdCacheEntry& entry : cache_entries(closure)) {
+    auto key = std::make_tuple(entry.name, entry.path, entry.flags, entry.hwcap);
+    cache_entries_.emplace(std::move(key), std::move(entry));
+  }
+  const auto follow = [&](LibrarySearch& process) {
+    if (!process.fatal().empty()) {
+      notice(fmt::format("{} does not start: {}", printable(path), printable(process.fatal())));
+    }
+    for (const MissingLibrary& missing : process.missing()) {
+      if (!missing.optional) {
+        notice(fmt::format("{}: library {} is not in the image", printable(path), printable(missing.name)));
+      }
+    }
+    follow_process(process, witness.evidence);
+  };
+  follow(closure.base);
+  for (LibrarySearch& variant : closure.variants)
+    follow(variant);
+}
+
+void KeepSearch::keep_object(const LibrarySearch& process, const SearchedObject& object, Evidence evidence) {
+  const auto& objects = process.objects();
+  std::string because = objects.empty() ? object.resolved : objects[0].resolved;
+  if (object.requester && *object.requester < objects.size()) because = objects[*object.requester].resolved;
+  loaded_.insert(object.resolved);
+  const std::string detail = object.request == RequestKind::kInterpreter
+                                 ? "PT_INTERP " + printable(object.name)
+                                 : fmt::format("{} {}, found by {}", name_of(object.request),
+                                               printable(object.name), name_of(object.rule));
+  for (const std::string& link : object.links)
+    put(node_of(link), {"link", because, "on the way to " + printable(object.resolved), evidence});
+  put(node_of(object.resolved), {rule_of(object.request), because, detail, evidence});
+}
+
+void KeepSearch::follow_process(LibrarySearch& process, Evidence evidence) {
+  std::vector<Evidence> evidences;
+  for (std::size_t i = 0; i < process.objects().size(); ++i) {
+    evidences.resize(std::max(evidences.size(), process.objects().size()), evidence);
+    const SearchedObject object = process.objects()[i];
+    if (i != 0) keep_object(process, object, evidences[i]);
+    if (!following_.contains(object.resolved)) following_[object.resolved] = evidences[i];
+    const ObjectScan& scan = scan_of(object.resolved);
+    for (const DlopenFinding& finding : scan.loads)
+      follow_load(process, i, finding, evidences);
+    const bool is_libc = object.file && object.file->facts && object.file->facts->soname == "libc.so.6";
+    if (is_libc || scan.is_static_glibc) load_name_services(process, i, evidences);
+  }
+}
+
+// Opens a library in the process; what it brings is kept.
+void KeepSearch::follow_load(LibrarySearch& process, std::size_t caller, const DlopenFinding& finding,
+                             std::vector<Evidence>& evidence) {
+  const std::string path = process.objects()[caller].resolved;
+  const std::string key = fmt::format("{}\n{}\n{}\n{}", path, finding.site, finding.caller, finding.reason);
+  const auto [number, is_new] = load_numbers_.emplace(key, result_.loads.size());
+  if (is_new) {
+    result_.loads.push_back({path, finding, {}});
+    result_.weakest = std::max(result_.weakest, finding.evidence);
+    if (finding.evidence == Evidence::kUnknown) {
+      stop(fmt::format("{} loads a library of unknown name: {}", printable(path), printable(finding.reason)));
+    }
+    if (!finding.symbols.empty()) {
+      std::vector<std::string> found;
+      keep_exporters(
+          finding.symbols,
+          {"dlopen", path, printable(finding.reason), std::max(evidence[caller], Evidence::kBounded)}, found);
+      result_.loads[number->second].found = found;
+    }
+    if (finding.row != nullptr && !finding.may_be_missing) {
+      for (const std::string_view glob : finding.row->paths) {
+        reach_glob(glob, folder_of(path),
+                   {"data:knowledge", path, std::string(finding.row->trigger),
+                    std::max(evidence[caller], Evidence::kKnown)});
+      }
+    }
+  }
+  // A row says that the program goes on without; another class says what the code itself names.
+  if (finding.row != nullptr && finding.may_be_missing) return;
+  const Evidence names_evidence = std::min(finding.evidence, Evidence::kCandidate);
+  bool any = false;
+  for (std::size_t i = 0; i < finding.names.size() && i < kMaxNames; ++i) {
+    const std::size_t before = process.objects().size();
+    const DlopenResult opened = process.open(caller, finding.names[i]);
+    if (!opened.object) continue;
+    any = true;
+    evidence.resize(std::max(evidence.size(), before), evidence[0]);
+    evidence.resize(std::max(evidence.size(), process.objects().size()),
+                    std::max(evidence[caller], names_evidence));
+    for (LdCacheEntry& entry : cache_entries(process, opened.loaded)) {
+      auto entry_key = std::make_tuple(entry.name, entry.path, entry.flags, entry.hwcap);
+      cache_entries_.emplace(std::move(entry_key), std::move(entry));
+    }
+    if (*opened.object < process.objects().size()) {
+      const std::string& target = process.objects()[*opened.object].resolved;
+      auto& found = result_.loads[number->second].found;
+      if (std::find(found.begin(), found.end(), target) == found.end()) found.push_back(target);
+    }
+  }
+  if (!any && is_new && !finding.names.empty() && !finding.may_be_missing &&
+      finding.evidence == Evidence::kExact) {
+    notice(
+        fmt::format("{} loads {}, which is not in the image", printable(path), printable(finding.names[0])));
+  }
+}
+
+// glibc opens libnss_NAME.so.2 for each service that is not built in (nss/nss_module.c).
+void KeepSearch::load_name_services(LibrarySearch& process, std::size_t caller,
+                                    std::vector<Evidence>& evidence) {
+  const bool asked =
+      scan_of(process.objects()[caller].resolved).is_static_glibc ||
+      std::any_of(process.objects().begin(), process.objects().end(), [](const SearchedObject& object) {
+        return object.file && object.file->facts && !is_c_library(*object.file->facts) &&
+               asks_name_services(*object.file->facts);
+      });
+  if (!asked) return;
+  const auto content =
+      input_.files.read(resolve_path(input_.files, "/etc/nsswitch.conf").value_or("/"), 1 << 20);
+  std::set<std::string> services =
+      name_services(content ? content->bytes() : "hosts: files dns\npasswd: files\n");
+  DlopenFinding finding;
+  finding.caller = "nss";
+  finding.evidence = Evidence::kKnown;
+  finding.may_be_missing = true;
+  finding.reason = "name services of /etc/nsswitch.conf";
+  for (const std::string& service : services)
+    finding.names.push_back("libnss_" + service + ".so.2");
+  follow_load(process, caller, finding, evidence);
+}
+
+// Objects that export one of these symbols: only they can be meant where one is looked up after the load.
+void KeepSearch::keep_exporters(const std::vector<std::string>& symbols, const Witness& witness,
+                                std::vector<std::string>& found) {
+  std::string key;
+  for (const std::string& symbol : symbols)
+    key += symbol + '\n';
+  const auto [known, is_new] = exporters_.try_emplace(key);
+  if (is_new) {
+    // In the order of the layers' bytes, as they are read from there.
+    std::vector<std::pair<EntryRef, NodeId>> candidates;
+    tree().walk([&](NodeId node) {
+      if (tree().type(node) != EntryType::kRegular || leftover_[node]) return;
+      const Entry* entry = tree().attributes(node);
+      if (entry == nullptr || (entry->head & 0xffffffff) != 0x464c457f) return;
+      if (tree().node(node).name.find(".so") == std::string_view::npos) return;
+      candidates.emplace_back(tree().inode_of(node).attributes, node);
+    });
+    std::sort(candidates.begin(), candidates.end());
+    for (const auto& [entry, node] : candidates) {
+      const auto content = input_.files.read(path_of(node), std::uint64_t{1} << 30);
+      const auto facts = content ? read_elf(content->bytes()) : std::nullopt;
+      if (!facts) continue;
+      const bool exports = std::any_of(
+          facts->dynamic_symbols.begin(), facts->dynamic_symbols.end(), [&](const DynamicSymbol& symbol) {
+            return symbol.defined &&
+                   std::any_of(symbols.begin(), symbols.end(),
+                               [&](const std::string& wanted) { return matches_glob(symbol.name, wanted); });
+          });
+      if (exports) known->second.push_back(node);
+    }
+    std::sort(known->second.begin(), known->second.end(),
+              [&](NodeId a, NodeId b) { return path_of(a) < path_of(b); });
+  }
+  for (const NodeId node : known->second) {
+    put(node, witness);
+    found.push_back(path_of(node));
+  }
+}
+
+void KeepSearch::start_program(std::string_view name, const Witness& witness,
+                               std::vector<std::string>& found) {
+  const auto add = [&](const std::string& path) {
+    const auto resolved = reach(path, witness);
+    if (resolved && std::find(found.begin(), found.end(), *resolved) == found.end())
+      found.push_back(*resolved);
+  };
+  if (name.empty() || name.starts_with("/proc/")) return;
+  if (name.find('*') == std::string_view::npos) {
+    if (const auto program = tracer_.look_up(name)) add(*program);
+    return;
+  }
+  std::string path = variable(input_.config.env, "PATH");
+  if (path.empty()) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  std::string_view rest = path;
+  while (!rest.empty()) {
+    const std::string folder(rest.substr(0, rest.find(':')));
+    rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
+    const auto resolved = folder.empty() ? std::nullopt : resolve_path(input_.files, folder);
+    if (!resolved) continue;
+    for (const std::string& entry : input_.files.list(*resolved)) {
+      if (!matches_glob(entry, name)) continue;
+      if (const auto program = tracer_.look_up(join_path(*resolved, entry))) add(*program);
+    }
+  }
+}
+
+void KeepSearch::keep_programs_of(PackageId package, const Witness& witness,
+                                  std::vector<std::string>& found) {
+  for (const std::uint32_t index : input_.packages.paths_of(package)) {
+    const std::string path(input_.packages.paths()[index].path);
+    const auto status = input_.files.status(path);
+    if (!status || status->kind != FileKind::kRegular || (status->mode & 0111) == 0) continue;
+    const std::string head = input_.files.head(path);
+    if (!head.starts_with("\177ELF") && !head.starts_with("#!")) continue;
+    if (path.starts_with("/usr/share/")) continue;  // examples and samples
+    if (file_name(path).find(".so") != std::string_view::npos) continue;
+    put(node_of(path), witness);
+    found.push_back(path);
+  }
+}
+
+void KeepSearch::follow_start(const std::string& path, const ExecFinding& finding, Evidence evidence) {
+  StartFinding start{path, finding, finding.evidence, {}};
+  const auto owner = input_.packages.owner(path);
+  const bool is_package_object = owner && is_from_archive(*owner) && !application_[node_of(path)];
+  if (start.evidence == Evidence::kUnknown && finding.package.empty() && is_package_object) {
+    start.evidence = Evidence::kBounded;
+  }
+  result_.weakest = std::max(result_.weakest, start.evidence);
+  if (start.evidence == Evidence::kUnknown) {
+    stop(fmt::format("{} starts a program of unknown name: {}{}", printable(path),
+                     finding.function.empty() ? "" : printable(finding.function) + ": ",
+                     printable(finding.reason)));
+  }
+  if (!finding.missing_handled) {
+    Witness witness{"exec", path, printable(finding.callee + ": " + finding.reason),
+                    std::max(evidence, std::min(start.evidence, Evidence::kCandidate))};
+    for (std::size_t i = 0; i < finding.names.size() && i < kMaxNames; ++i)
+      start_program(finding.names[i], witness, start.found);
+    if (finding.row != nullptr) {
+      const std::string done = path + "\n" + std::string(finding.row->key);
+      if (finding.names.empty()) {
+        for (const std::string_view name : finding.row->names)
+          start_program(name, witness, start.found);
+      }
+      if (rows_done_.insert(done).second) {
+        for (const std::string_view glob : finding.row->paths)
+          reach_glob(glob, folder_of(path),
+                     {"data:knowledge", path, std::string(finding.row->trigger), witness.evidence});
+      }
+    } else if (start.evidence == Evidence::kBounded && is_package_object) {
+      keep_programs_of(*owner, witness, start.found);
+    }
+  }
+  result_.starts.push_back(std::move(start));
+}
+
+}  // namespace imgslim

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/decisions/package_records.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+namespace imgslim {
+namespace {
+
+constexpr std::string_view kStatusFolder = "/var/lib/dpkg/status.d/";
+constexpr std::string_view kApkDatabase = "/lib/apk/db/installed";
+constexpr std::uint64_t kMaxDatabase = std::uint64_t{256} << 20;
+
+// Calls `visit` for each paragraph of `text` (separated by empty lines).
+void each_paragraph(std::string_view text, const std::function<void(std::string_view)>& visit) {
+  while (!text.empty()) {
+    const std::size_t end = text.find("\n\n");
+    const std::string_view paragraph = text.substr(0, end == std::string_view::npos ? text.size() : end + 1);
+    if (!paragraph.empty() && paragraph != "\n") visit(paragraph);
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 2);
+    while (!text.empty() && text.front() == '\n') text.remove_prefix(1);
+  }
+}
+
+template <class Visit>
+void each_line(std::string_view text, Visit&& visit) {
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    visit(text.substr(0, end));
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+}
+
+// A paragraph of dpkg's status as `dpkg-deb --field` would show it: without Status and with what belongs to the
+// installation (conffile checksums) left out.
+std::string control_text(std::string_view paragraph) {
+  std::string out;
+  bool skipping = false;
+  each_line(paragraph, [&](std::string_view line) {
+    if (line.empty()) return;
+    if (line.front() != ' ' && line.front() != '\t') {
+      const std::string_view field = line.substr(0, line.find(':'));
+      skipping = field == "Status" || field == "Conffiles" || field == "Config-Version" ||
+                 field == "Triggers-Pending" || field == "Triggers-Awaited";
+    }
+    if (!skipping) out.append(line).append("\n");
+  });
+  return out;
+}
+
+std::string_view field_of(std::string_view paragraph, std::string_view name) {
+  std::string_view value;
+  each_line(paragraph, [&](std::string_view line) {
+    if (value.empty() && line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':') {
+      value = line.substr(name.size() + 1);
+      while (value.starts_with(" ")) value.remove_prefix(1);
+    }
+  });
+  return value;
+}
+
+std::vector<GeneratedFile> dpkg_records(const FileSystem& files, const PackageDatabase& packages,
+                                        const std::vector<PackageId>& left,
+                                        const std::function<bool(std::string_view)>& kept) {
+  // Each record file is read once.
+  std::map<std::string, std::vector<PackageId>> by_record;
+  std::map<std::string, int> same_name;
+  for (const PackageId id : left) {
+    const Package& package = packages.packages()[id];
+    if (package.kind != PackageKind::kDpkg) continue;
+    by_record[package.record].push_back(id);
+    ++same_name[package.name];
+  }
+  std::vector<GeneratedFile> records;
+  for (const auto& [record, ids] : by_record) {
+    const auto bytes = files.read(record, kMaxDatabase);
+    if (bytes == nullptr) continue;
+    std::map<std::pair<std::string_view, std::string_view>, std::string_view> paragraphs;
+    each_paragraph(bytes->bytes(), [&](std::string_view paragraph) {
+      paragraphs.emplace(std::pair(field_of(paragraph, "Package"), field_of(paragraph, "Architecture")), paragraph);
+    });
+    for (const PackageId id : ids) {
+      const Package& package = packages.packages()[id];
+      const auto paragraph = paragraphs.find({package.name, package.architecture});
+      if (paragraph == paragraphs.end()) continue;
+      const std::string name =
+          same_name[package.name] > 1 ? package.name + ":" + package.architecture : package.name;
+      records.push_back({std::string(kStatusFolder) + name, control_text(paragraph->second)});
+      std::string sums;
+      for (const std::uint32_t index : packages.paths_of(id)) {
+        const OwnedPath& path = packages.paths()[index];
+        if (path.checksum_kind != OwnedPath::Checksum::kMd5 || path.conffile || !kept(path.path)) continue;
+        std::string_view recorded = path.recorded;
+        while (recorded.starts_with("/")) recorded.remove_prefix(1);
+        sums.append(path.checksum).append("  ").append(recorded).append("\n");
+      }
+      records.push_back({std::string(kStatusFolder) + name + ".md5sums", sums});
+    }
+  }
+  return records;
+}
+
+// apk-tools' installed database: paragraphs with P: (name), F: (folder), R: (file), a:, Z: and others behind them.
+std::vector<GeneratedFile> apk_records(const FileSystem& files, const PackageDatabase& packages,
+                                       const std::vector<PackageId>& left,
+                                       const std::function<bool(std::string_view)>& kept) {
+  std::set<std::string_view> names;
+  for (const PackageId id : left) {
+    const Package& package = packages.packages()[id];
+    if (package.kind == PackageKind::kApk) names.insert(package.name);
+  }
+  if (names.empty()) return {};
+  const auto path = resolve_path(files, kApkDatabase);
+  const auto bytes = path ? files.read(*path, kMaxDatabase) : nullptr;
+  if (bytes == nullptr) return {};
+  std::string out;
+  each_paragraph(bytes->bytes(), [&](std::string_view paragraph) {
+    if (!names.contains(field_of(paragraph, "P"))) return;
+    std::string folder;
+    bool skipping = false;
+    each_line(paragraph, [&](std::string_view line) {
+      if (line.empty()) return;
+      if (line.starts_with("F:")) {
+        folder = line.substr(2);
+        skipping = false;
+      } else if (line.starts_with("R:")) {
+        const std::string file = "/" + folder + (folder.empty() ? "" : "/") + std::string(line.substr(2));
+        const auto resolved = resolve_path(files, file, false);
+        skipping = !resolved || !kept(*resolved);
+      } else if (line.starts_with("M:")) {
+        skipping = false;
+      }
+      if (!skipping) out.append(line).append("\n");
+    });
+    out += "\n";
+  });
+  return {{*path, out}};
+}
+
+}  // namespace
+
+bool is_documentation(std::string_view path) {
+  for (const std::string_view folder : {"/usr/share/doc/", "/usr/share/man/", "/usr/share/info/", "/usr/share/locale/",
+                                        "/usr/share/lintian/", "/usr/share/doc-base/", "/usr/share/bug/"}) {
+    if (path.starts_with(folder)) return true;
+  }
+  return false;
+}
+
+std::vector<PackageId> packages_left(const PackageDatabase& packages,
+                                     const std::function<bool(std::string_view)>& kept) {
+  std::vector<PackageId> left;
+  for (PackageId id = 0; id < packages.packages().size(); ++id) {
+    const auto paths = packages.paths_of(id);
+    const bool any = std::any_of(paths.begin(), paths.end(), [&](std::uint32_t index) {
+      const std::string_view path = packages.paths()[index].path;
+      return !is_documentation(path) && kept(path);
+    });
+    if (any) left.push_back(id);
+  }
+  return left;
+}
+
+std::vector<GeneratedFile> package_records(const FileSystem& files, const PackageDatabase& packages,
+                                           const std::vector<PackageId>& left,
+                                           const std::function<bool(std::string_view)>& kept) {
+  std::vector<GeneratedFile> records = dpkg_records(files, packages, left, kept);
+  for (GeneratedFile& file : apk_records(files, packages, left, kept)) records.push_back(std::move(file));
+  std::sort(records.begin(), records.end(),
+            [](const GeneratedFile& a, const GeneratedFile& b) { return a.path < b.path; });
+  return records;
+}
+
+}  // namespace imgslim

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layers of the form distroless, in their fixed order: data that has no architecture, one layer for each
+// source package, and last the application with what was generated for this image. Equal kept sets give equal
+// layers, whichever image they come from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "layers/layer_builder.h"
+#include "layers/tree.h"
+#include "src/decisions/keep.h"
+#include "src/decisions/package_records.h"
+
+namespace imgslim {
+
+struct SlimLayer {
+  std::string name;  // "data", "glibc", "other packages", "application"
+  PlannedLayer layer;
+};
+
+struct SlimPlan {
+  std::vector<SlimLayer> layers;
+  // Contents of generated files, as one more layer of the source: planned entries that come from it have the number
+  // of the source's layers as EntryRef::layer.
+  LayerTablePtr generated;
+  std::string generated_bytes;
+};
+
+// `input` and `kept` as they went into and came out of find_kept.
+SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept);
+
+}  // namespace imgslim

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of ImageWork that brings an image into the form distroless: new layers in place of the source's.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "layers/error.h"
+#include "src/image_work.h"
+#include "src/verification.h"
+
+namespace imgslim {
+
+KeepInput ImageWork::keep_input() const {
+  return KeepInput{*files_, packages_, image_.config, more_commands_, leftovers_, options_.keep, options_.drop, {}};
+}
+
+void ImageWork::find_closure() {
+  leftovers_ = find_leftovers({tree_, *files_, content_reader(), packages_, roots_, image_.config}, Form::kDistroless);
+  closure_ = find_kept(keep_input());
+}
+
+void ImageWork::plan_slim() {
+  slim_ = plan_slim_layers(keep_input(), *closure_);
+  slim_tables_ = tables_;
+  slim_tables_.push_back(slim_->generated);
+  std::vector<BlobPtr> blobs = blobs_;
+  blobs.push_back(memory_blob(slim_->generated_bytes));
+  slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs), std::size_t{8} << 20);
+  check_slim();
+  changes_.assign(tables_.size(), LayerChange{});
+  slim_written_.assign(slim_->layers.size(), std::nullopt);
+}
+
+// Derives what the commands reach again, from the planned layers alone: all that the source's verification found
+// must be there as it was.
+void ImageWork::check_slim() const {
+  Tree tree;
+  for (const SlimLayer& layer : slim_->layers) tree.apply(layer.layer.table);
+  const ContentReader reader = [&](EntryRef file, std::uint64_t length) {
+    return slim_contents_->read_front(slim_->layers[file.layer].layer.contents[file.entry], length);
+  };
+  const TreeFileSystem files(tree, reader);
+  const PackageDatabase packages = PackageDatabase::read(files);
+  const Verification source = verify_closure({*files_, image_.config, packages_, more_commands_});
+  VerificationInput input{files, image_.config, packages, more_commands_};
+  input.strict = true;
+  const Verification result = verify_closure(input, &source);
+  for (const Finding& finding : result.findings) {
+    if (finding.severity != Finding::Severity::kFailure) continue;
+    throw Error(Failure::kVerification, image_.what + ": the planned image does not verify: " + finding.line());
+  }
+}
+
+void ImageWork::rewrite_slim(ImageDestination* destination, WrittenLayers& written) {
+  if (destination == nullptr) return;
+  // What most of the source's bytes are compressed with.
+  std::map<Compression, std::uint64_t> bytes;
+  for (const LayerTablePtr& table : tables_) bytes[table->compression] += table->plain_size;
+  const auto most = std::max_element(bytes.begin(), bytes.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const LayerFormat format = format_for(most == bytes.end() ? Compression::kGzip : most->first);
+  for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
+    slim_written_[i] = write_once(slim_->layers[i].layer, slim_tables_, *slim_contents_, format, *destination, written,
+                                  [](const WrittenLayer&) { return true; });
+  }
+  // Its own result again: the same layers, so the source as it is.
+  slim_changed_ = slim_written_.size() != tables_.size();
+  for (std::size_t i = 0; i < tables_.size() && !slim_changed_; ++i) {
+    slim_changed_ = slim_written_[i]->digest != image_.manifest.layers[i].descriptor.digest;
+  }
+}
+
+void ImageWork::report_slim(PlatformReport& report) const {
+  if (is_slim()) {
+    for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
+      const SlimLayer& planned = slim_->layers[i];
+      LayerReport layer;
+      layer.action = "new";
+      layer.created_by = planned.name;
+      layer.entries.after = planned.layer.table->entries.size();
+      layer.unpacked.after = planned.layer.table->plain_size;
+      if (slim_written_[i]) {
+        layer.result_digest = slim_written_[i]->digest.text();
+        layer.result_diff_id = slim_written_[i]->diff_id.text();
+        layer.compressed.after = slim_written_[i]->size;
+      } else {
+        // The source's mean ratio: what else is known in a dry run.
+        std::uint64_t blob = 0;
+        std::uint64_t plain = 1;
+        for (const LayerTablePtr& table : tables_) {
+          blob += table->blob_size;
+          plain += table->plain_size;
+        }
+        layer.compressed.after = static_cast<std::uint64_t>(static_cast<double>(layer.unpacked.after) *
+                                                            static_cast<double>(blob) / static_cast<double>(plain));
+      }
+      report.layers.push_back(std::move(layer));
+    }
+  }
+  std::map<std::string, RuleReport> rules;
+  for (std::uint32_t k = 0; k < tables_.size(); ++k) {
+    for (std::uint32_t i = 0; i < tables_[k]->entries.size(); ++i) {
+      const Entry& entry = tables_[k]->entries[i];
+      const NodeId node = tree_.node_of({k, i});
+      std::string id;
+      std::string reason;
+      if (node == kNone) {
+        id = tree_.lookup(entry.path) == kNone ? "deleted" : "replaced";
+        reason = "no container saw it";
+      } else if (closure_->kept.contains(node)) {
+        continue;
+      } else if (const Leftover* leftover = leftovers_.find(node)) {
+        id = leftover_rules()[leftover->rule].id;
+        reason = leftover_rules()[leftover->rule].reason;
+      } else {
+        id = "not-reached";
+        reason = "nothing that the image starts loads, starts or reads it";
+      }
+      RuleReport& rule = rules[id];
+      rule.id = id;
+      rule.reason = reason;
+      ++rule.entries;
+      rule.unpacked += entry.tar_bytes;
+      if (tables_[k]->plain_size > 0) {
+        rule.compressed += static_cast<std::uint64_t>(static_cast<double>(entry.tar_bytes) *
+                                                      static_cast<double>(tables_[k]->blob_size) /
+                                                      static_cast<double>(tables_[k]->plain_size));
+      }
+    }
+  }
+  for (auto& [id, rule] : rules) report.rules.push_back(std::move(rule));
+  std::stable_sort(report.rules.begin(), report.rules.end(),
+                   [](const RuleReport& a, const RuleReport& b) { return a.unpacked > b.unpacked; });
+  for (const std::string& line : closure_->notices) report.findings.push_back(line);
+}
+
+}  // namespace imgslim
