@@ -29,9 +29,11 @@ std::string spool_directory() {
 }
 
 void write_file(const std::string& path, const std::string& text) {
-  // A device or a pipe ("/dev/stdout") can't be replaced, only written.
+  // A device, a pipe or an open file ("/dev/stdout") can't be replaced, only written.
   std::string target = path + ".XXXXXX";
-  const bool special = path.starts_with("/dev/");
+  struct stat found = {};
+  const bool special = path.starts_with("/dev/fd/") || path == "/dev/stdout" || path == "/dev/stderr" ||
+                       (stat(path.c_str(), &found) == 0 && !S_ISREG(found.st_mode));
   const int file = special ? open(path.c_str(), O_WRONLY | O_CLOEXEC) : mkstemp(target.data());
   if (file < 0) throw_io("cannot write " + path, errno);
   std::size_t done = 0;

@@ -37,24 +37,17 @@ std::string what_stops_distroless(ImageWork& work, Evidence accept) {
   return fmt::format("{}: {}{}", platform, closure.stoppers.front(), more > 0 ? fmt::format(" (and {} more)", more) : "");
 }
 
-// The form for all images, and what stopped a stronger one.
+// The form for all images, and what stopped a stronger one. The strongest that every image reaches.
 FormChoice choose_form(const OptimizeOptions& options, const std::vector<std::unique_ptr<ImageWork>>& works) {
-  const std::optional<Form> least = options.form ? options.form : options.min_form;
-  if (least == Form::kDistroless) {
-    for (const auto& work : works) {
-      const std::string stopped_by = what_stops_distroless(*work, options.accept);
-      if (stopped_by.empty()) continue;
-      throw Error(Failure::kFormNotReached, fmt::format("form distroless is not reached: {}", stopped_by));
-    }
-    return {Form::kDistroless, ""};
-  }
-  if (options.form) return {*options.form, ""};
+  if (options.form && *options.form != Form::kDistroless) return {*options.form, ""};
+  const bool must = options.form == Form::kDistroless || options.min_form == Form::kDistroless;
   for (const auto& work : works) {
-    if (work->roots().kind == ImageKind::kApplication) continue;
-    return {Form::kTidy, fmt::format("{}: {}: {}", work->image().config.platform.text(), name_of(work->roots().kind),
-                                     work->roots().kind_reason)};
+    const std::string stopped_by = what_stops_distroless(*work, options.accept);
+    if (stopped_by.empty()) continue;
+    if (must) throw Error(Failure::kFormNotReached, fmt::format("form distroless is not reached: {}", stopped_by));
+    return {Form::kTidy, stopped_by};
   }
-  return {Form::kTidy, "distroless is written only when it is asked for, with --form distroless"};
+  return {Form::kDistroless, ""};
 }
 
 DestinationNeeds needs_of(const ImageSet& set, const OptimizeOptions& options) {
