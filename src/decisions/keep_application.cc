@@ -72,6 +72,15 @@ std::set<std::string> absolute_paths(std::string_view text) {
   return paths;
 }
 
+// "de_DE.ISO-8859-1", "de_DE@euro", "ja_JP": locales whose characters are not those of UTF-8 (locale(7)).
+bool names_other_character_set(std::string_view locale) {
+  if (locale.empty() || locale == "C" || locale == "POSIX") return false;
+  std::string name;
+  for (const char c : locale)
+    name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name.find(".utf-8") == std::string::npos && name.find(".utf8") == std::string::npos;
+}
+
 bool is_text(std::string_view bytes) {
   return bytes.substr(0, 4096).find('\0') == std::string_view::npos;
 }
@@ -296,6 +305,10 @@ void KeepSearch::keep_environment() {
     if (equals == std::string::npos) continue;
     const std::string name = line.substr(0, equals);
     fire({DataTrigger::Kind::kEnvironment, name}, "ENV " + printable(name), Evidence::kExact);
+    if ((name == "LANG" || name.starts_with("LC_")) &&
+        names_other_character_set(std::string_view(line).substr(equals + 1))) {
+      fire({DataTrigger::Kind::kCharacterSet, {}}, "ENV " + printable(name), Evidence::kExact);
+    }
     // These are searched by name, not read as a whole.
     if (name == "PATH" || name == "LD_LIBRARY_PATH") continue;
     for (const std::string& path : absolute_paths(std::string_view(line).substr(equals + 1))) {

@@ -183,11 +183,13 @@ const std::vector<DataRow> kRows = {
      "where the loader looks for libraries",
      "musl ldso/dynlink.c"},
     {"gconv",
-     {{Kind::kImport, "iconv_open"}, {Kind::kEnvironment, "GCONV_PATH"}},
+     {{Kind::kImport, "iconv_open"}, {Kind::kEnvironment, "GCONV_PATH"}, {Kind::kCharacterSet, {}}},
      {},
      {"/usr/lib/*/gconv", "/usr/lib64/gconv", "/usr/lib/gconv"},
-     "conversions between character sets",
-     "glibc iconv/gconv_conf.c"},
+     "conversions between character sets; UTF-8, UCS and ASCII need none of them",
+     "glibc iconv/gconv_conf.c, gconv_builtin.h; git utf8.c: a text that cannot be converted stays as it is; "
+     "libunistring, libidn2, libpsl: from the locale's character set",
+     {"git", "git-*", "scalar", "diff", "libunistring.so.*", "libidn2.so.*", "libidn.so.*", "libpsl.so.*"}},
     {"locales",
      {{Kind::kEnvironment, "LANG"},
       {Kind::kEnvironment, "LC_*"},
@@ -340,6 +342,11 @@ void KeepSearch::fire(const DataTrigger& fact, const std::string& because, Evide
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const DataRow& row = rows[i];
     if (data_done_[i]) continue;
+    const bool is_excused =
+        fact.kind == Kind::kImport &&
+        std::any_of(row.unless_object.begin(), row.unless_object.end(),
+                    [&](std::string_view glob) { return matches_glob(file_name(because), glob); });
+    if (is_excused) continue;
     const bool wanted = std::any_of(row.triggers.begin(), row.triggers.end(),
                                     [&](const DataTrigger& trigger) { return matches(trigger, fact); });
     if (wanted) apply(row, because, evidence);

@@ -15,12 +15,13 @@ namespace imgslim {
 struct DataTrigger {
   enum class Kind : std::uint8_t {
     kAlways,
-    kGoFunction,   // linked into a kept Go program
-    kLibrary,      // SONAME or file name of a kept library
-    kProgram,      // file name of a kept program
-    kImport,       // dynamic symbol that a kept object other than the C library imports
-    kEnvironment,  // variable of the image's environment
-    kStaticGlibc,  // a program with glibc linked in
+    kGoFunction,    // linked into a kept Go program
+    kLibrary,       // SONAME or file name of a kept library
+    kProgram,       // file name of a kept program
+    kImport,        // dynamic symbol that a kept object other than the C library imports
+    kEnvironment,   // variable of the image's environment
+    kStaticGlibc,   // a program with glibc linked in
+    kCharacterSet,  // the environment's locale has another one than UTF-8
   };
   Kind kind = Kind::kAlways;
   std::string_view name;
@@ -33,6 +34,8 @@ struct DataRow {
   std::vector<std::string_view> keeps;  // globs; a directory stands for all below it
   std::string_view reason;
   std::string_view source;
+  // Objects (file names, '*' stands for anything) whose import does not ask for it: they go on without.
+  std::vector<std::string_view> unless_object = {};
 };
 std::span<const DataRow> data_rows();
 
