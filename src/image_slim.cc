@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of ImageWork that brings an image into the form distroless: new layers in place of the source's.
-#include <algorithm>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "layers/error.h"
 #include "src/image_work.h"
@@ -10,11 +11,14 @@
 namespace imgslim {
 
 KeepInput ImageWork::keep_input() const {
-  return KeepInput{*files_, packages_, image_.config, more_commands_, leftovers_, options_.keep, options_.drop, {}};
+  return KeepInput{*files_,    packages_,     image_.config, more_commands_,
+                   leftovers_, options_.keep, options_.drop, {}};
 }
 
 void ImageWork::find_closure() {
-  leftovers_ = find_leftovers({tree_, *files_, content_reader(), packages_, roots_, image_.config}, Form::kDistroless);
+  leftovers_ = find_leftovers(
+      {tree_, *files_, content_reader(), packages_, roots_, image_.config, read_go_programs(*files_, roots_)},
+      Form::kDistroless);
   closure_ = find_kept(keep_input());
 }
 
@@ -30,11 +34,12 @@ void ImageWork::plan_slim() {
   slim_written_.assign(slim_->layers.size(), std::nullopt);
 }
 
-// Derives what the commands reach again, from the planned layers alone: all that the source's verification found
-// must be there as it was.
+// Derives what the commands reach again, from the planned layers alone: all that the source's verification
+// found must be there as it was.
 void ImageWork::check_slim() const {
   Tree tree;
-  for (const SlimLayer& layer : slim_->layers) tree.apply(layer.layer.table);
+  for (const SlimLayer& layer : slim_->layers)
+    tree.apply(layer.layer.table);
   const ContentReader reader = [&](EntryRef file, std::uint64_t length) {
     return slim_contents_->read_front(slim_->layers[file.layer].layer.contents[file.entry], length);
   };
@@ -46,7 +51,8 @@ void ImageWork::check_slim() const {
   const Verification result = verify_closure(input, &source);
   for (const Finding& finding : result.findings) {
     if (finding.severity != Finding::Severity::kFailure) continue;
-    throw Error(Failure::kVerification, image_.what + ": the planned image does not verify: " + finding.line());
+    throw Error(Failure::kVerification,
+                image_.what + ": the planned image does not verify: " + finding.line());
   }
 }
 
@@ -54,13 +60,14 @@ void ImageWork::rewrite_slim(ImageDestination* destination, WrittenLayers& writt
   if (destination == nullptr) return;
   // What most of the source's bytes are compressed with.
   std::map<Compression, std::uint64_t> bytes;
-  for (const LayerTablePtr& table : tables_) bytes[table->compression] += table->plain_size;
+  for (const LayerTablePtr& table : tables_)
+    bytes[table->compression] += table->plain_size;
   const auto most = std::max_element(bytes.begin(), bytes.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   const LayerFormat format = format_for(most == bytes.end() ? Compression::kGzip : most->first);
   for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
-    slim_written_[i] = write_once(slim_->layers[i].layer, slim_tables_, *slim_contents_, format, *destination, written,
-                                  [](const WrittenLayer&) { return true; });
+    slim_written_[i] = write_once(slim_->layers[i].layer, slim_tables_, *slim_contents_, format, *destination,
+                                  written, [](const WrittenLayer&) { return true; });
   }
   // Its own result again: the same layers, so the source as it is.
   slim_changed_ = slim_written_.size() != tables_.size();
@@ -90,8 +97,9 @@ void ImageWork::report_slim(PlatformReport& report) const {
           blob += table->blob_size;
           plain += table->plain_size;
         }
-        layer.compressed.after = static_cast<std::uint64_t>(static_cast<double>(layer.unpacked.after) *
-                                                            static_cast<double>(blob) / static_cast<double>(plain));
+        layer.compressed.after =
+            static_cast<std::uint64_t>(static_cast<double>(layer.unpacked.after) * static_cast<double>(blob) /
+                                       static_cast<double>(plain));
       }
       report.layers.push_back(std::move(layer));
     }
@@ -127,10 +135,12 @@ void ImageWork::report_slim(PlatformReport& report) const {
       }
     }
   }
-  for (auto& [id, rule] : rules) report.rules.push_back(std::move(rule));
+  for (auto& [id, rule] : rules)
+    report.rules.push_back(std::move(rule));
   std::stable_sort(report.rules.begin(), report.rules.end(),
                    [](const RuleReport& a, const RuleReport& b) { return a.unpacked > b.unpacked; });
-  for (const std::string& line : closure_->notices) report.findings.push_back(line);
+  for (const std::string& line : closure_->notices)
+    report.findings.push_back(line);
 }
 
 }  // namespace imgslim

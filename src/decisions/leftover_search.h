@@ -69,5 +69,6 @@ bool is_hex_name(std::string_view name, std::size_t length);  // lower-case hex 
 std::span<const LeftoverRule> system_leftover_rules();     // distribution package managers, logs, caches
 std::span<const LeftoverRule> language_leftover_rules();   // build and download caches of languages
 std::span<const LeftoverRule> toolchain_leftover_rules();  // distroless only
+std::span<const LeftoverRule> source_leftover_rules();     // distroless only
 
 }  // namespace imgslim

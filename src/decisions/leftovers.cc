@@ -199,8 +199,8 @@ void spare_linked(const Tree& tree, std::vector<LeftoverSearch::Claim>& claims,
 std::span<const LeftoverRule> leftover_rules() {
   static const std::vector<LeftoverRule> rules = [] {
     std::vector<LeftoverRule> all;
-    for (const auto group :
-         {system_leftover_rules(), language_leftover_rules(), toolchain_leftover_rules()}) {
+    for (const auto group : {system_leftover_rules(), language_leftover_rules(), toolchain_leftover_rules(),
+                             source_leftover_rules()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
     return all;

@@ -17,6 +17,7 @@
 #include "layers/manifest.h"
 #include "layers/tree.h"
 #include "src/decisions/form.h"
+#include "src/facts/go_programs.h"
 #include "src/facts/package_owner.h"
 #include "src/facts/roots.h"
 #include "src/facts/tree_file_system.h"
@@ -48,6 +49,7 @@ struct LeftoverContext {
   const PackageDatabase& packages;
   const Roots& roots;
   const ImageConfig& config;
+  std::vector<GoProgram> programs = {};  // that the roots reach; read for the form distroless alone
 };
 
 struct Leftover {

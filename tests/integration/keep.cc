@@ -56,7 +56,7 @@ void keep(const ImageSource& source, const SourceImage& image, const std::vector
   const PackageDatabase packages = PackageDatabase::read(files);
   const Roots roots = find_roots(files, image.config, commands);
   const Leftovers leftovers =
-      find_leftovers({tree, files, reader, packages, roots, image.config}, Form::kDistroless);
+      find_leftovers({tree, files, reader, packages, roots, image.config, read_go_programs(files, roots)}, Form::kDistroless);
   const double facts_time = seconds_since(start);
   start = std::chrono::steady_clock::now();
   const KeepResult result =
