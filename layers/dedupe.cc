@@ -56,36 +56,39 @@ std::vector<bool> find_repeats(const Tree& tree, const Contents& contents) {
 }
 
 std::vector<InodeId> find_equal_files(const Tree& tree, const Contents& contents,
-                                      const std::function<bool(NodeId)>& excluded) {
+                                      const std::function<std::optional<std::uint32_t>(NodeId)>& layer_of) {
   std::vector<InodeId> same(tree.inode_limit());
   for (InodeId id = 0; id < same.size(); ++id)
     same[id] = id;
 
-  // Inodes in tree order, less those with an excluded name or with names from several layers.
+  // Inodes in tree order, less those with a name that is left alone or with names in several layers.
+  constexpr std::int64_t kNew = -1;
+  constexpr std::int64_t kAlone = -2;
   std::vector<InodeId> order;
-  std::vector<char> state(tree.inode_limit(), 0);  // 1 = seen, 2 = left alone
+  std::vector<std::int64_t> layers(tree.inode_limit(), kNew);
   tree.walk([&](NodeId node) {
     const InodeId id = tree.node(node).inode;
     const Inode& inode = tree.inode(id);
-    if (tree.type(node) != EntryType::kRegular || !inode.attributes) return;
-    if (state[id] == 0) {
-      state[id] = 1;
+    if (tree.type(node) != EntryType::kRegular || !inode.attributes || layers[id] == kAlone) return;
+    const auto layer = tree.entry(inode.attributes).size == 0 ? std::nullopt : layer_of(node);
+    if (!layer || (layers[id] != kNew && layers[id] != *layer)) {
+      layers[id] = kAlone;
+    } else if (layers[id] == kNew) {
+      layers[id] = *layer;
       order.push_back(id);
     }
-    const bool other_layer = tree.node(node).shown_by.layer != inode.attributes.layer;
-    if (other_layer || tree.entry(inode.attributes).size == 0 || excluded(node)) state[id] = 2;
   });
 
   // What must be equal besides the content; xattrs point into the layer's table.
-  using Key = std::tuple<std::uint32_t, std::uint64_t, std::uint64_t, std::uint32_t, std::uint32_t,
+  using Key = std::tuple<std::int64_t, std::uint64_t, std::uint64_t, std::uint32_t, std::uint32_t,
                          std::uint32_t, std::int64_t, std::uint32_t, Xattrs>;
   std::map<Key, std::vector<InodeId>> candidates;
   for (const InodeId id : order) {
-    if (state[id] != 1) continue;
+    if (layers[id] == kAlone) continue;
     const EntryRef ref = tree.inode(id).attributes;
     const Entry& e = tree.entry(ref);
     if (e.sparse != 0) continue;
-    candidates[{ref.layer, e.size, e.crc, e.mode, e.uid, e.gid, e.mtime, e.mtime_nanoseconds,
+    candidates[{layers[id], e.size, e.crc, e.mode, e.uid, e.gid, e.mtime, e.mtime_nanoseconds,
                 tree.layer(ref.layer).xattr_sets[e.xattrs]}]
         .push_back(id);
   }
@@ -105,6 +108,12 @@ std::vector<InodeId> find_equal_files(const Tree& tree, const Contents& contents
       same[id] = first_with.emplace(digests[next++], id).first->second;
   }
   return same;
+}
+
+std::optional<std::uint32_t> layer_it_came_from(const Tree& tree, NodeId node) {
+  const std::uint32_t layer = tree.inode_of(node).attributes.layer;
+  if (tree.node(node).shown_by.layer != layer) return std::nullopt;
+  return layer;
 }
 
 }  // namespace imgslim

@@ -3,7 +3,9 @@
 // are equal under several names. CRC-64 and size find candidates; only SHA-256 over both contents decides.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "layers/contents.h"
@@ -18,10 +20,13 @@ bool same_attributes(const Entry& a, const LayerTable& a_table, const Entry& b, 
 // By InodeId: whether the inode shows exactly what the inode it replaces showed, content included.
 std::vector<bool> find_repeats(const Tree& tree, const Contents& contents);
 
-// By InodeId: the first inode (in tree order) that is equal in content, mode, owner, time and xattrs, came
-// from the same layer, and may share storage with this one; the inode itself where there is none. Files
-// with a name for which `excluded` holds are left alone, empty ones too.
+// By InodeId: the first inode (in tree order) that is equal in content, mode, owner, time and xattrs, goes to
+// the same layer, and may share storage with this one; the inode itself where there is none. `layer_of` tells
+// the layer of the result that a name goes to; nothing for a name that is left alone. Empty files are, too.
 std::vector<InodeId> find_equal_files(const Tree& tree, const Contents& contents,
-                                      const std::function<bool(NodeId)>& excluded);
+                                      const std::function<std::optional<std::uint32_t>(NodeId)>& layer_of);
+
+// The layer a regular file came from as one: nothing if a later layer showed it anew (chmod, chown).
+std::optional<std::uint32_t> layer_it_came_from(const Tree& tree, NodeId node);
 
 }  // namespace imgslim

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "layers/dedupe.h"
 #include "layers/error.h"
 #include "src/image_work.h"
 #include "src/verification.h"
@@ -23,7 +24,12 @@ void ImageWork::find_closure() {
 }
 
 void ImageWork::plan_slim() {
-  slim_ = plan_slim_layers(keep_input(), *closure_);
+  const EqualFiles equal_files = [this](const auto& layer_of) {
+    return find_equal_files(tree_, *contents_, [&](NodeId node) {
+      return stays_apart(node) ? std::nullopt : layer_of(node);
+    });
+  };
+  slim_ = plan_slim_layers(keep_input(), *closure_, options_.hardlinks ? equal_files : EqualFiles());
   slim_tables_ = tables_;
   slim_tables_.push_back(slim_->generated);
   std::vector<BlobPtr> blobs = blobs_;

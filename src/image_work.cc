@@ -61,8 +61,13 @@ void ImageWork::find_facts() {
   for (const std::string& volume : image_.config.volumes)
     in_place_.push_back(volume);
   if (const auto passwd = files_->read("/etc/passwd", 1 << 20)) {
-    for (const std::string& home : homes_of(passwd->bytes()))
-      in_place_.push_back(home);
+    // The home folders of system accounts (/bin, /usr/sbin, /) are root's: nobody writes there.
+    for (const std::string& home : homes_of(passwd->bytes())) {
+      const auto resolved = resolve_path(*files_, home);
+      const NodeId node = resolved ? files_->node(*resolved) : kNone;
+      const Entry* entry = node == kNone ? nullptr : tree_.attributes(node);
+      if (entry != nullptr && (entry->uid != 0 || (entry->mode & 0022) != 0)) in_place_.push_back(*resolved);
+    }
   }
   for (std::string& path : in_place_) {
     if (const auto resolved = resolve_path(*files_, path)) path = *resolved;
@@ -109,8 +114,9 @@ void ImageWork::plan(Form form) {
       });
     }
     if (options_.hardlinks) {
-      request_.same_as = find_equal_files(
-          tree_, *contents_, [&](NodeId node) { return request_.dropped[node] || stays_apart(node); });
+      request_.same_as = find_equal_files(tree_, *contents_, [&](NodeId node) {
+        return request_.dropped[node] || stays_apart(node) ? std::nullopt : layer_it_came_from(tree_, node);
+      });
     }
   }
   request_.pinned.assign(tables_.size(), false);

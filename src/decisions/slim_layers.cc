@@ -38,11 +38,12 @@ class Planner {
   Planner(const KeepInput& input, const KeepResult& kept)
       : input_(input), kept_(kept), tree_(input.files.tree()) {}
 
-  SlimPlan run() {
+  SlimPlan run(const EqualFiles& equal_files) {
     for (const auto& [node, witness] : kept_.kept) keep(node);
     keep_copyrights();
     generate();
     assign();
+    if (equal_files) same_as_ = equal_files([this](NodeId node) { return number_of_layer(node); });
     SlimPlan plan;
     for (const std::string& name : layer_order()) {
       PlannedLayer layer = build(name);
@@ -156,6 +157,15 @@ class Planner {
     packages_.emplace_back(kOtherPackages);
   }
 
+  std::optional<std::uint32_t> number_of_layer(NodeId node) const {
+    const auto layer = layer_of_.find(node);
+    if (layer == layer_of_.end()) return std::nullopt;
+    if (layer->second == kData) return 0;
+    if (layer->second == kApplication) return static_cast<std::uint32_t>(packages_.size() + 1);
+    const auto at = std::find(packages_.begin(), packages_.end(), layer->second);
+    return static_cast<std::uint32_t>(at - packages_.begin() + 1);
+  }
+
   std::vector<std::string> layer_order() const {
     std::vector<std::string> order{std::string(kData)};
     order.insert(order.end(), packages_.begin(), packages_.end());
@@ -188,7 +198,8 @@ class Planner {
       const EntryRef attributes = tree_.inode_of(node).attributes;
       item.entry = tree_.entry(attributes);
       item.origin = &tree_.layer(attributes.layer);
-      const auto [first, is_first] = first_names.emplace(tree_.node(node).inode, item.path);
+      const InodeId inode = tree_.node(node).inode;
+      const auto [first, is_first] = first_names.emplace(same_as_.empty() ? inode : same_as_[inode], item.path);
       if (is_first) {
         if (item.entry.type == EntryType::kRegular) item.content = attributes;
       } else {
@@ -255,10 +266,13 @@ class Planner {
   std::set<std::string> generated_paths_;
   std::map<NodeId, std::string> layer_of_;
   std::vector<std::string> packages_;
+  std::vector<InodeId> same_as_;
 };
 
 }  // namespace
 
-SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept) { return Planner(input, kept).run(); }
+SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept, const EqualFiles& equal_files) {
+  return Planner(input, kept).run(equal_files);
+}
 
 }  // namespace imgslim

@@ -7,6 +7,10 @@
 #include <string>
 #include <vector>
 
+#include <functional>
+#include <optional>
+#include <vector>
+
 #include "layers/layer_builder.h"
 #include "layers/tree.h"
 #include "src/decisions/keep.h"
@@ -27,7 +31,10 @@ struct SlimPlan {
   std::string generated_bytes;
 };
 
-// `input` and `kept` as they went into and came out of find_kept.
-SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept);
+// By InodeId the inode whose storage it may share, given the layer that each name goes to (find_equal_files).
+using EqualFiles = std::function<std::vector<InodeId>(const std::function<std::optional<std::uint32_t>(NodeId)>&)>;
+
+// `input` and `kept` as they went into and came out of find_kept. Without `equal_files` no new hard links are made.
+SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept, const EqualFiles& equal_files = nullptr);
 
 }  // namespace imgslim
