@@ -25,9 +25,8 @@ void ImageWork::find_closure() {
 
 void ImageWork::plan_slim() {
   const EqualFiles equal_files = [this](const auto& layer_of) {
-    return find_equal_files(tree_, *contents_, [&](NodeId node) {
-      return stays_apart(node) ? std::nullopt : layer_of(node);
-    });
+    return find_equal_files(tree_, *contents_,
+                            [&](NodeId node) { return stays_apart(node) ? std::nullopt : layer_of(node); });
   };
   slim_ = plan_slim_layers(keep_input(), *closure_, options_.hardlinks ? equal_files : EqualFiles());
   slim_tables_ = tables_;
@@ -83,32 +82,32 @@ void ImageWork::rewrite_slim(ImageDestination* destination, WrittenLayers& writt
 }
 
 void ImageWork::report_slim(PlatformReport& report) const {
-  if (is_slim()) {
-    for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
-      const SlimLayer& planned = slim_->layers[i];
-      LayerReport layer;
-      layer.action = "new";
-      layer.created_by = planned.name;
-      layer.entries.after = planned.layer.table->entries.size();
-      layer.unpacked.after = planned.layer.table->plain_size;
-      if (slim_written_[i]) {
-        layer.result_digest = slim_written_[i]->digest.text();
-        layer.result_diff_id = slim_written_[i]->diff_id.text();
-        layer.compressed.after = slim_written_[i]->size;
-      } else {
-        // The source's mean ratio: what else is known in a dry run.
-        std::uint64_t blob = 0;
-        std::uint64_t plain = 1;
-        for (const LayerTablePtr& table : tables_) {
-          blob += table->blob_size;
-          plain += table->plain_size;
-        }
-        layer.compressed.after =
-            static_cast<std::uint64_t>(static_cast<double>(layer.unpacked.after) * static_cast<double>(blob) /
-                                       static_cast<double>(plain));
+  for (const std::string& line : closure_->notices)
+    report.findings.push_back(line);
+  if (!is_slim()) return;
+  for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
+    const SlimLayer& planned = slim_->layers[i];
+    LayerReport layer;
+    layer.action = "new";
+    layer.created_by = planned.name;
+    layer.entries.after = planned.layer.table->entries.size();
+    layer.unpacked.after = planned.layer.table->plain_size;
+    if (slim_written_[i]) {
+      layer.result_digest = slim_written_[i]->digest.text();
+      layer.result_diff_id = slim_written_[i]->diff_id.text();
+      layer.compressed.after = slim_written_[i]->size;
+    } else {
+      // The source's mean ratio: what else is known in a dry run.
+      std::uint64_t blob = 0;
+      std::uint64_t plain = 1;
+      for (const LayerTablePtr& table : tables_) {
+        blob += table->blob_size;
+        plain += table->plain_size;
       }
-      report.layers.push_back(std::move(layer));
+      layer.compressed.after = static_cast<std::uint64_t>(
+          static_cast<double>(layer.unpacked.after) * static_cast<double>(blob) / static_cast<double>(plain));
     }
+    report.layers.push_back(std::move(layer));
   }
   std::map<std::string, RuleReport> rules;
   for (std::uint32_t k = 0; k < tables_.size(); ++k) {

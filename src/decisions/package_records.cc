@@ -10,6 +10,7 @@ namespace imgslim {
 namespace {
 
 constexpr std::string_view kStatusFolder = "/var/lib/dpkg/status.d/";
+constexpr std::string_view kInfoFolder = "/var/lib/dpkg/info/";
 constexpr std::string_view kApkDatabase = "/lib/apk/db/installed";
 constexpr std::uint64_t kMaxDatabase = std::uint64_t{256} << 20;
 
@@ -35,17 +36,21 @@ void each_line(std::string_view text, Visit&& visit) {
   }
 }
 
-// A paragraph of dpkg's status as `dpkg-deb --field` would show it: without Status and with what belongs to the
-// installation (conffile checksums) left out.
-std::string control_text(std::string_view paragraph) {
+// A paragraph of dpkg's status as `dpkg-deb --field` would show it: without the state of the installation, and with
+// the conffiles that are left.
+std::string control_text(std::string_view paragraph, const std::set<std::string_view>& conffiles) {
   std::string out;
+  std::string_view field;
   bool skipping = false;
   each_line(paragraph, [&](std::string_view line) {
     if (line.empty()) return;
     if (line.front() != ' ' && line.front() != '\t') {
-      const std::string_view field = line.substr(0, line.find(':'));
-      skipping = field == "Status" || field == "Conffiles" || field == "Config-Version" ||
-                 field == "Triggers-Pending" || field == "Triggers-Awaited";
+      field = line.substr(0, line.find(':'));
+      skipping = field == "Status" || field == "Config-Version" || field == "Triggers-Pending" ||
+                 field == "Triggers-Awaited" || (field == "Conffiles" && conffiles.empty());
+    } else if (field == "Conffiles" && !skipping) {
+      const std::string_view path = line.substr(std::min(line.size(), line.find_first_not_of(" \t")));
+      if (!conffiles.contains(path.substr(0, path.find(' ')))) return;
     }
     if (!skipping) out.append(line).append("\n");
   });
@@ -89,16 +94,26 @@ std::vector<GeneratedFile> dpkg_records(const FileSystem& files, const PackageDa
       if (paragraph == paragraphs.end()) continue;
       const std::string name =
           same_name[package.name] > 1 ? package.name + ":" + package.architecture : package.name;
-      records.push_back({std::string(kStatusFolder) + name, control_text(paragraph->second)});
       std::string sums;
+      std::set<std::string> list;
+      std::set<std::string_view> conffiles;
       for (const std::uint32_t index : packages.paths_of(id)) {
         const OwnedPath& path = packages.paths()[index];
-        if (path.checksum_kind != OwnedPath::Checksum::kMd5 || path.conffile || !kept(path.path)) continue;
-        std::string_view recorded = path.recorded;
-        while (recorded.starts_with("/")) recorded.remove_prefix(1);
-        sums.append(path.checksum).append("  ").append(recorded).append("\n");
+        if (!kept(path.path)) continue;
+        list.emplace(path.path == "/" ? "/." : path.recorded);
+        if (path.conffile) {
+          conffiles.insert(path.recorded);
+        } else if (path.checksum_kind == OwnedPath::Checksum::kMd5) {
+          std::string_view recorded = path.recorded;
+          while (recorded.starts_with("/")) recorded.remove_prefix(1);
+          sums.append(path.checksum).append("  ").append(recorded).append("\n");
+        }
       }
+      records.push_back({std::string(kStatusFolder) + name, control_text(paragraph->second, conffiles)});
       records.push_back({std::string(kStatusFolder) + name + ".md5sums", sums});
+      std::string lines;
+      for (const std::string& line : list) lines.append(line).append("\n");
+      records.push_back({std::string(kInfoFolder) + name + ".list", lines});
     }
   }
   return records;

@@ -91,7 +91,10 @@ class Planner {
 
   // Generated files stand in a tar of their own, read like any other layer.
   void generate() {
-    const auto kept = [&](std::string_view path) { return holds(path); };
+    const auto kept = [&](std::string_view path) {
+      const NodeId node = input_.files.node(path);
+      return node != kNone && nodes_.contains(node);
+    };
     std::vector<GeneratedFile> files = package_records(input_.files, input_.packages, left_, kept);
     if (!kept_.cache_entries.empty()) files.push_back({"/etc/ld.so.cache", write_ld_cache(kept_.cache_entries)});
     const auto out = sink_to([&](std::span<const std::byte> bytes) { generated_bytes_ += as_text(bytes); });

@@ -38,8 +38,10 @@ class DpkgReader {
       for (const Deb822Paragraph& paragraph : parse_deb822(read_held(files_, path, state_))) {
         const auto id = add_package(paragraph, path, false);
         if (!id) continue;
-        add_files(*id, read_held(files_, path + ".list", state_),
-                  read_held(files_, path + ".md5sums", state_), paragraph);
+        std::string_view list = read_held(files_, path + ".list", state_);
+        if (list.empty() && info_.contains(name + ".list"))
+          list = read_held(files_, "/var/lib/dpkg/info/" + name + ".list", state_);
+        add_files(*id, list, read_held(files_, path + ".md5sums", state_), paragraph);
       }
     }
   }
