@@ -177,6 +177,10 @@ class ArchiveDestination : public ImageDestination {
     std::vector<Digest> order;
     std::optional<Manifest> image;
     collect(root, 1, order, image);
+    for (const Descriptor& referrer : referrers_) {
+      std::optional<Manifest> none;
+      collect(referrer, 1, order, none);
+    }
     for (const auto& [digest, size] : staged_)
       add_once(order, digest);
 
@@ -209,7 +213,15 @@ class ArchiveDestination : public ImageDestination {
     staged_.clear();
   }
 
-  bool publish_referrer(const Descriptor&) override { return false; }
+  bool holds_referrers() const override { return !is_docker(); }
+
+  bool publish_referrer(const Descriptor& manifest) override {
+    const std::lock_guard guard(mutex_);
+    if (is_docker()) return false;
+    if (!scratch_) throw Error(Failure::kIo, name_ + ": the archive is written already");
+    referrers_.push_back(manifest);
+    return true;
+  }
 
  private:
   class PartWriter : public BlobWriter {
@@ -313,6 +325,8 @@ class ArchiveDestination : public ImageDestination {
     index["mediaType"] = media_type::kOciIndex;
     index["manifests"] = Json::array();
     index["manifests"].push_back(std::move(entry));
+    for (const Descriptor& referrer : referrers_)
+      index["manifests"].push_back(referrer.to_json());
     return dump_json(index);
   }
 
@@ -340,6 +354,7 @@ class ArchiveDestination : public ImageDestination {
   mutable std::mutex mutex_;
   std::optional<Scratch> scratch_;
   std::map<Digest, std::uint64_t> staged_;
+  std::vector<Descriptor> referrers_;
   std::uint64_t parts_ = 0;
 };
 

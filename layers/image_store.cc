@@ -21,6 +21,10 @@ constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
 
 }  // namespace
 
+std::vector<Descriptor> ImageSource::referrers(const Digest&, std::string_view) const {
+  return {};
+}
+
 std::string ImageSource::read_document(const Descriptor& descriptor, std::uint64_t limit) const {
   const std::string what = fmt::format("{}: {}", name(), descriptor.digest.text());
   if (descriptor.size > limit) {

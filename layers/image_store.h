@@ -27,6 +27,9 @@ class ImageSource {
   virtual bool made_root() const { return false; }
   // Opens a blob. Throws Error{kBadImage} if it is missing, no regular file, or of another size.
   virtual BlobPtr open(const Descriptor& descriptor) const = 0;
+  // The manifests whose `subject` is that document, of that artifact type or, if it is empty, of any, in the
+  // order of the source (a later one is newer). Throws Error{kBadImage} if one cannot be read.
+  virtual std::vector<Descriptor> referrers(const Digest& subject, std::string_view artifact_type) const;
   // A small document, digest verified, at most `limit` bytes.
   std::string read_document(const Descriptor& descriptor, std::uint64_t limit = 4u << 20) const;
 };
@@ -59,8 +62,10 @@ class ImageDestination {
   void put(const Descriptor& descriptor, std::string_view bytes);
   // Names `root` (an index or manifest put before) and makes everything durable.
   virtual void publish(const Descriptor& root) = 0;
-  // A document that refers to an image and is found beside it (certificates); false if the transport has
-  // no place for one.
+  // Whether there is a place for documents that refer to an image (layers/referrer.h).
+  virtual bool holds_referrers() const = 0;
+  // Names a manifest with a `subject`, put before: it appears with publish(), which must follow for archives.
+  // False, and nothing done, unless holds_referrers().
   virtual bool publish_referrer(const Descriptor& manifest) = 0;
 };
 

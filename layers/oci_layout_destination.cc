@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -115,19 +116,24 @@ class LayoutDestination : public ImageDestination {
     Json entry = root.to_json();
     entry["annotations"][kRefName] = reference_;
     const std::string name = reference_;
-    add_entry(entry, [name](const Json& other) {
-      const Json* annotations = find_member(other, "annotations");
-      return annotations != nullptr && string_member(*annotations, kRefName, "index.json") == name;
-    });
-    published_ = true;
+    std::vector<Placement> placements;
+    placements.push_back({std::move(entry), [name](const Json& other) {
+                            const Json* annotations = find_member(other, "annotations");
+                            return annotations != nullptr &&
+                                   string_member(*annotations, kRefName, "index.json") == name;
+                          }});
     for (const Descriptor& manifest : std::exchange(referrers_, {}))
-      add_referrer(manifest);
+      placements.push_back(placement_of(manifest));
+    add_entries(placements);
+    published_ = true;
   }
+
+  bool holds_referrers() const override { return true; }
 
   bool publish_referrer(const Descriptor& manifest) override {
     const std::lock_guard guard(mutex_);
     if (published_) {
-      add_referrer(manifest);
+      add_entries({placement_of(manifest)});
     } else {
       referrers_.push_back(manifest);
     }
@@ -182,39 +188,47 @@ class LayoutDestination : public ImageDestination {
     return Index::parse(*text, "", what).json;
   }
 
-  void add_referrer(const Descriptor& manifest) {
-    const std::string digest = manifest.digest.text();
-    add_entry(manifest.to_json(), [digest](const Json& other) {
-      const Json* annotations = find_member(other, "annotations");
-      if (annotations != nullptr && find_member(*annotations, kRefName) != nullptr) return false;
-      const Json* found = find_member(other, "digest");
-      return found != nullptr && *found == digest;
-    });
+  // An entry of index.json, and those in whose place it comes.
+  struct Placement {
+    Json entry;
+    std::function<bool(const Json&)> replaces;
+  };
+
+  static Placement placement_of(const Descriptor& referrer) {
+    const std::string digest = referrer.digest.text();
+    return {referrer.to_json(), [digest](const Json& other) {
+              const Json* annotations = find_member(other, "annotations");
+              if (annotations != nullptr && find_member(*annotations, kRefName) != nullptr) return false;
+              const Json* found = find_member(other, "digest");
+              return found != nullptr && *found == digest;
+            }};
   }
 
-  // Moves the staged blobs into place and replaces index.json by one with `entry` in the place of the
-  // entries that `replaces` says it replaces.
-  template <class Replaces>
-  void add_entry(const Json& entry, Replaces replaces) {
+  static void place(Json& entries, const Placement& placement) {
+    std::vector<Json> kept;
+    bool placed = false;
+    for (Json& other : entries) {
+      if (!placement.replaces(other)) {
+        kept.push_back(std::move(other));
+      } else if (!placed) {
+        kept.push_back(placement.entry);
+        placed = true;
+      }
+    }
+    if (!placed) kept.push_back(placement.entry);
+    entries = Json(std::move(kept));
+  }
+
+  // Moves the staged blobs into place and replaces index.json by one with the new entries.
+  void add_entries(const std::vector<Placement>& placements) {
     // If somebody else made the layout in the meantime, theirs stays and ours goes into it.
-    if (std::exchange(new_, false) && publish_new(entry)) return;
+    if (std::exchange(new_, false) && publish_new(placements)) return;
     const FileLock lock(directory_);
     if (!scratch_) scratch_.emplace(Scratch::Kind::kDirectory, directory_, "");
     check_present();
     Json index = read_index();
-    Json& entries = index["manifests"];
-    std::vector<Json> kept;
-    bool placed = false;
-    for (Json& other : entries) {
-      if (!replaces(other)) {
-        kept.push_back(std::move(other));
-      } else if (!placed) {
-        kept.push_back(entry);
-        placed = true;
-      }
-    }
-    if (!placed) kept.push_back(entry);
-    index["manifests"] = Json(std::move(kept));
+    for (const Placement& placement : placements)
+      place(index["manifests"], placement);
 
     const std::string temporary = scratch_->path() + "/index.json";
     ::unlink(temporary.c_str());
@@ -253,10 +267,11 @@ class LayoutDestination : public ImageDestination {
   }
 
   // Whether the whole new directory could take its name.
-  bool publish_new(const Json& entry) {
+  bool publish_new(const std::vector<Placement>& placements) {
     const std::string root = scratch_->path();
     Json index = empty_index();
-    index["manifests"].push_back(entry);
+    for (const Placement& placement : placements)
+      place(index["manifests"], placement);
     make_directories(root + "/blobs/sha256");
     write_new_file(root + "/oci-layout", kLayoutFile);
     write_new_file(root + "/index.json", dump_json(index));

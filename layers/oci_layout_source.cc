@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,8 @@ constexpr std::uint64_t kMaxLayoutFile = 4096;
 // More images than this are not told apart any more: no message lists them all.
 constexpr std::size_t kMaxImages = 64;
 constexpr std::size_t kMaxListed = 20;
+// Manifests read to find the referrers of one image.
+constexpr std::size_t kMaxReferrers = 1000;
 
 class DirectoryFiles : public LayoutFiles {
  public:
@@ -59,7 +62,8 @@ class LayoutSource : public ImageSource {
     const BlobPtr blob = files_->open("index.json");
     if (!blob) throw_bad_image(name_ + ": no index.json");
     const std::string what = name_ + ": index.json";
-    root_ = choose(Index::parse(read_all(*blob, kMaxIndexBytes, what), "", what).manifests, reference);
+    entries_ = Index::parse(read_all(*blob, kMaxIndexBytes, what), "", what).manifests;
+    root_ = choose(entries_, reference);
   }
 
   std::string name() const override { return name_; }
@@ -75,7 +79,39 @@ class LayoutSource : public ImageSource {
     return blob;
   }
 
+  std::vector<Descriptor> referrers(const Digest& subject, std::string_view artifact_type) const override {
+    std::vector<Descriptor> out;
+    std::set<Digest> seen;
+    for (const Descriptor& entry : entries_) {
+      if (entry.media_type != media_type::kOciManifest || entry.digest == subject) continue;
+      // Those who write referrers repeat the type beside the digest; some do not.
+      const bool typed = !entry.artifact_type.empty();
+      if (typed && !artifact_type.empty() && entry.artifact_type != artifact_type) continue;
+      if (!typed && !annotation(entry, kRefName).empty()) continue;
+      if (!seen.insert(entry.digest).second) continue;
+      if (seen.size() > kMaxReferrers) {
+        throw_bad_image(fmt::format("{}: index.json has more than {} referrers", name_, kMaxReferrers));
+      }
+      if (auto found = referrer_of(entry, subject, artifact_type)) out.push_back(std::move(*found));
+    }
+    return out;
+  }
+
  private:
+  // The entry with the type of its artifact, if that and the subject are those.
+  std::optional<Descriptor> referrer_of(const Descriptor& entry, const Digest& subject,
+                                        std::string_view artifact_type) const {
+    const std::string what = fmt::format("{}: {}", name_, entry.digest.text());
+    const Manifest manifest = Manifest::parse(read_document(entry), entry.media_type, what);
+    const Json* found = find_member(manifest.json, "subject");
+    if (found == nullptr || Descriptor::from_json(*found, what + ": subject").digest != subject) return {};
+    Descriptor out = entry;
+    out.artifact_type = string_member(manifest.json, "artifactType", what);
+    if (out.artifact_type.empty()) out.artifact_type = manifest.config.media_type;
+    if (!artifact_type.empty() && out.artifact_type != artifact_type) return {};
+    return out;
+  }
+
   Descriptor choose(const std::vector<Descriptor>& entries, const std::string& reference) const {
     if (reference.starts_with('@')) {
       for (const Descriptor& entry : entries) {
@@ -94,6 +130,11 @@ class LayoutSource : public ImageSource {
       }
       if (!named.empty()) break;
     }
+    // Artifacts may have names too.
+    const auto is_artifact = [](const Descriptor& entry) { return !entry.artifact_type.empty(); };
+    if (named.size() > 1 && !std::all_of(named.begin(), named.end(), is_artifact)) {
+      std::erase_if(named, is_artifact);
+    }
     if (named.size() == 1) return named.front();
     if (named.size() > 1) {
       for (Descriptor& entry : named)
@@ -102,7 +143,10 @@ class LayoutSource : public ImageSource {
     }
     if (entries.empty()) throw_bad_image(name_ + ": the layout holds no image");
     if (!reference.empty()) {
-      throw_usage(fmt::format("{}: no entry has that name, there are {}", name_, list_of(entries)));
+      std::vector<Descriptor> others = entries;
+      std::erase_if(others, is_artifact);
+      throw_usage(fmt::format("{}: no entry has that name, there are {}", name_,
+                              list_of(others.empty() ? entries : others)));
     }
     std::vector<Descriptor> images;
     for (const Descriptor& entry : entries) {
@@ -130,6 +174,7 @@ class LayoutSource : public ImageSource {
 
   std::string name_;
   std::unique_ptr<LayoutFiles> files_;
+  std::vector<Descriptor> entries_;  // of index.json
   std::optional<Descriptor> root_;
 };
 
