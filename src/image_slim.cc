@@ -23,12 +23,16 @@ void ImageWork::find_closure() {
   closure_ = find_kept(keep_input());
 }
 
-void ImageWork::plan_slim() {
+bool ImageWork::plan_slim() {
   const EqualFiles equal_files = [this](const auto& layer_of) {
     return find_equal_files(tree_, *contents_,
                             [&](NodeId node) { return stays_apart(node) ? std::nullopt : layer_of(node); });
   };
   slim_ = plan_slim_layers(keep_input(), *closure_, options_.hardlinks ? equal_files : EqualFiles());
+  if (slim_->dropped == 0) {
+    slim_.reset();
+    return false;
+  }
   slim_tables_ = tables_;
   slim_tables_.push_back(slim_->generated);
   std::vector<BlobPtr> blobs = blobs_;
@@ -37,6 +41,7 @@ void ImageWork::plan_slim() {
   check_slim();
   changes_.assign(tables_.size(), LayerChange{});
   slim_written_.assign(slim_->layers.size(), std::nullopt);
+  return true;
 }
 
 // Derives what the commands reach again, from the planned layers alone: all that the source's verification

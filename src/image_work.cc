@@ -88,7 +88,10 @@ ContentReader ImageWork::content_reader() const {
 }
 
 void ImageWork::plan(Form form) {
-  if (form == Form::kDistroless) return plan_slim();
+  if (form == Form::kDistroless) {
+    if (plan_slim()) return;
+    form = Form::kTidy;
+  }
   request_ = PlanRequest{};
   request_.repeats = find_repeats(tree_, *contents_);
   request_.dropped.assign(tree_.node_limit(), false);

@@ -65,7 +65,8 @@ class ImageWork {
   bool stays_apart(NodeId node) const;
   ContentReader content_reader() const;
   KeepInput keep_input() const;
-  void plan_slim();
+  // False, and nothing is planned, if no file goes: then the image has the form already, and its own layers stay.
+  bool plan_slim();
   void rewrite_slim(ImageDestination* destination, WrittenLayers& written);
   void check_slim() const;
   void report_slim(PlatformReport& report) const;

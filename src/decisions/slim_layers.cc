@@ -45,6 +45,10 @@ class Planner {
     assign();
     if (equal_files) same_as_ = equal_files([this](NodeId node) { return number_of_layer(node); });
     SlimPlan plan;
+    tree_.walk([&](NodeId node) {
+      if (is_directory(node) || layer_of_.contains(node) || generated_paths_.contains(path_of(node))) return;
+      ++plan.dropped;
+    });
     for (const std::string& name : layer_order()) {
       PlannedLayer layer = build(name);
       if (!layer.table->entries.empty()) plan.layers.push_back({name, std::move(layer)});

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -29,6 +30,8 @@ struct SlimPlan {
   // of the source's layers as EntryRef::layer.
   LayerTablePtr generated;
   std::string generated_bytes;
+  // Files and links of the source that the layers do not show.
+  std::uint64_t dropped = 0;
 };
 
 // By InodeId the inode whose storage it may share, given the layer that each name goes to (find_equal_files).

@@ -13,7 +13,7 @@ f var/lib/a random:8192:1
 f data/a random:8192:1
 f home/me/a random:8192:1
 D
-expect 0 "$imgslim" optimize --report "$work/r" "oci:$work/a" "oci:$work/b"
+expect 0 "$imgslim" optimize --form tidy --report "$work/r" "oci:$work/a" "oci:$work/b"
 same "$(field "$work/r" '.form')" tidy
 same "$(field "$work/r" '.platforms[0].rules[] | select(.id == "linked").unpacked')" 8192
 same "$(listing "$work/b" | grep -c hardlink)" 2

@@ -48,7 +48,9 @@ struct Image {
     roots = find_roots(*files, config);
   }
   Leftovers find(Form form) const {
-    return find_leftovers({tree, *files, content, packages, roots, config}, form);
+    // What the rows about Go sources compare with.
+    const GoProgram program{"/bin/app", "example.com/app", {{5, {digest_of("asset")}}}};
+    return find_leftovers({tree, *files, content, packages, roots, config, {program}}, form);
   }
   // "RULE PATH" of what goes.
   Paths gone(Form form = Form::kTidy) const {
@@ -230,6 +232,16 @@ const std::vector<Row>& rows() {
        {{"usr/share/info/a.info.gz", kGzip}},
        {"usr/share/info/a.info.gz"},
        "",
+       Form::kDistroless},
+      {"go-source",
+       {{"src/go.mod", "// built\nmodule example.com/app\n\ngo 1.22\n"},
+        {"src/main.go", "package main\n"},
+        {"src/web/app.js", "asset"},
+        {"src/web/new.js", "other"},
+        {"src/settings.yaml", "x"},
+        {"other/app.js", "asset"}},
+       {"src/go.mod", "src/main.go", "src/web/app.js"},
+       "src/go.mod",
        Form::kDistroless},
   };
   return rows;
