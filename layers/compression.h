@@ -64,7 +64,7 @@ class Decoder : public Source {
 
 // Random access to the plain bytes of a compressed blob through its checkpoints. Reading onwards from
 // where the last read stopped never decodes a byte twice; memory is bounded by `cache_bytes`.
-// Thread safe (one lock).
+// Thread safe; several threads decode at a time where they read far from each other.
 class PlainBlob : public Blob {
  public:
   PlainBlob(BlobPtr blob, Compression compression, std::vector<Checkpoint> checkpoints,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <condition_variable>
 #include <cstring>
 #include <list>
 #include <mutex>
@@ -15,9 +16,11 @@ namespace {
 constexpr std::uint64_t kSpan = std::uint64_t{256} << 10;
 constexpr std::size_t kMinSpans = 4;
 
+using Bytes = std::shared_ptr<const std::vector<std::byte>>;
+
 struct Span {
   std::uint64_t index = 0;
-  std::vector<std::byte> bytes;
+  Bytes bytes;
 };
 
 // A decoder that stands at the beginning of a span.
@@ -25,6 +28,14 @@ struct Cursor {
   std::unique_ptr<Decoder> decoder;
   std::uint64_t span = 0;
 };
+
+void read_fully(Decoder& decoder, std::span<std::byte> into) {
+  while (!into.empty()) {
+    const std::size_t count = decoder.read(into);
+    if (count == 0) throw Error(Failure::kIo, "blob holds fewer plain bytes than its table says");
+    into = into.subspan(count);
+  }
+}
 
 }  // namespace
 
@@ -36,91 +47,113 @@ struct PlainBlob::State {
   std::size_t max_spans = kMinSpans;
   std::size_t max_cursors = 1;
 
-  std::mutex mutex;       // guards what follows
+  std::mutex mutex;  // guards what follows; nobody decodes while holding it
+  std::condition_variable arrived;
   std::list<Span> spans;  // most recently used first
   std::unordered_map<std::uint64_t, std::list<Span>::iterator> by_index;
-  std::list<Cursor> cursors;  // most recently used first
+  std::list<Cursor> idle;  // most recently used first
+  // Cursors that somebody decodes with: the span each began at.
+  std::list<std::uint64_t> busy;
 
-  const Span& span(std::uint64_t index);
-  Cursor& cursor_for(std::uint64_t index);
-  const Span& decode_next(Cursor& cursor);
-  static void read_fully(Decoder& decoder, std::span<std::byte> into);
+  Bytes span(std::uint64_t index);
+
+ private:
+  Bytes cached(std::uint64_t index);
+  void add(std::uint64_t index, Bytes bytes);
+  const Checkpoint* nearest(std::uint64_t index) const;
+  Cursor start_at(const Checkpoint* checkpoint) const;
 };
 
-void PlainBlob::State::read_fully(Decoder& decoder, std::span<std::byte> into) {
-  while (!into.empty()) {
-    const std::size_t count = decoder.read(into);
-    if (count == 0) throw Error(Failure::kIo, "blob holds fewer plain bytes than its table says");
-    into = into.subspan(count);
-  }
+Bytes PlainBlob::State::cached(std::uint64_t index) {
+  const auto known = by_index.find(index);
+  if (known == by_index.end()) return nullptr;
+  spans.splice(spans.begin(), spans, known->second);
+  return spans.front().bytes;
 }
 
-// Decodes the span before which the cursor stands, and caches it.
-const Span& PlainBlob::State::decode_next(Cursor& cursor) {
-  const std::uint64_t start = cursor.span * kSpan;
-  std::vector<std::byte> bytes;
+void PlainBlob::State::add(std::uint64_t index, Bytes bytes) {
+  if (by_index.contains(index)) return;
   if (spans.size() >= max_spans) {
-    bytes = std::move(spans.back().bytes);
     by_index.erase(spans.back().index);
     spans.pop_back();
   }
-  bytes.resize(static_cast<std::size_t>(std::min(kSpan, size - start)));
-  try {
-    read_fully(*cursor.decoder, bytes);
-  } catch (...) {
-    cursors.remove_if([&](const Cursor& other) { return &other == &cursor; });
-    throw;
-  }
-  const std::uint64_t index = cursor.span++;
-  if (const auto known = by_index.find(index); known != by_index.end()) {
-    known->second->bytes = std::move(bytes);
-    spans.splice(spans.begin(), spans, known->second);
-    return spans.front();
-  }
   spans.push_front({index, std::move(bytes)});
   by_index[index] = spans.begin();
-  return spans.front();
 }
 
-// The cursor from which the span is reached with the least decoding, made anew if a checkpoint is nearer
-// than all there are.
-Cursor& PlainBlob::State::cursor_for(std::uint64_t index) {
-  const std::uint64_t start = index * kSpan;
-  Checkpoint beginning;
+// The last checkpoint before a span; null for the blob's beginning.
+const Checkpoint* PlainBlob::State::nearest(std::uint64_t index) const {
   const auto behind =
-      std::upper_bound(checkpoints.begin(), checkpoints.end(), start,
+      std::upper_bound(checkpoints.begin(), checkpoints.end(), index * kSpan,
                        [](std::uint64_t at, const Checkpoint& c) { return at < c.plain_offset; });
-  const Checkpoint& nearest = behind == checkpoints.begin() ? beginning : *std::prev(behind);
-  auto best = cursors.end();
-  for (auto it = cursors.begin(); it != cursors.end(); ++it) {
-    if (it->span > index || it->span * kSpan < nearest.plain_offset) continue;
-    if (best == cursors.end() || it->span > best->span) best = it;
-  }
-  if (best != cursors.end()) {
-    cursors.splice(cursors.begin(), cursors, best);
-    return cursors.front();
-  }
-  if (cursors.size() >= max_cursors) cursors.pop_back();
-  Cursor cursor{std::make_unique<Decoder>(blob, compression, nearest), 0};
-  // A checkpoint lies inside a span: what is left of it is passed over.
-  cursor.span = (nearest.plain_offset + kSpan - 1) / kSpan;
-  std::vector<std::byte> skipped(static_cast<std::size_t>(cursor.span * kSpan - nearest.plain_offset));
-  read_fully(*cursor.decoder, skipped);
-  cursors.push_front(std::move(cursor));
-  return cursors.front();
+  return behind == checkpoints.begin() ? nullptr : &*std::prev(behind);
 }
 
-const Span& PlainBlob::State::span(std::uint64_t index) {
-  if (const auto known = by_index.find(index); known != by_index.end()) {
-    spans.splice(spans.begin(), spans, known->second);
-    return spans.front();
-  }
-  Cursor& cursor = cursor_for(index);
+Cursor PlainBlob::State::start_at(const Checkpoint* checkpoint) const {
+  const Checkpoint beginning;
+  const Checkpoint& from = checkpoint == nullptr ? beginning : *checkpoint;
+  Cursor cursor{std::make_unique<Decoder>(blob, compression, from), 0};
+  // A checkpoint lies inside a span: what is left of it is passed over.
+  cursor.span = (from.plain_offset + kSpan - 1) / kSpan;
+  std::vector<std::byte> skipped(static_cast<std::size_t>(cursor.span * kSpan - from.plain_offset));
+  read_fully(*cursor.decoder, skipped);
+  return cursor;
+}
+
+// From the cursor that reaches it with the least decoding, a new one if a checkpoint is nearer than all. If
+// the nearest is one that somebody uses, its way is waited for: what it decodes is what is wanted here.
+Bytes PlainBlob::State::span(std::uint64_t index) {
+  const Checkpoint* const checkpoint = nearest(index);
+  const std::uint64_t first = checkpoint == nullptr ? 0 : checkpoint->plain_offset / kSpan;
+  std::unique_lock lock(mutex);
+  Cursor cursor;
   while (true) {
-    const bool wanted = cursor.span == index;
-    const Span& decoded = decode_next(cursor);
-    if (wanted) return decoded;
+    if (Bytes known = cached(index)) return known;
+    auto best = idle.end();
+    for (auto it = idle.begin(); it != idle.end(); ++it) {
+      if (it->span > index || it->span < first) continue;
+      if (best == idle.end() || it->span > best->span) best = it;
+    }
+    const bool is_on_its_way = std::any_of(busy.begin(), busy.end(), [&](std::uint64_t from) {
+      return from <= index && from >= first && (best == idle.end() || from > best->span);
+    });
+    if (is_on_its_way) {
+      arrived.wait(lock);
+      continue;
+    }
+    if (best != idle.end()) {
+      cursor = std::move(*best);
+      idle.erase(best);
+    }
+    break;
   }
+  const auto mine = busy.insert(busy.end(), cursor.decoder ? cursor.span : first);
+  lock.unlock();
+  Bytes found;
+  try {
+    if (!cursor.decoder) cursor = start_at(checkpoint);
+    while (found == nullptr) {
+      const std::uint64_t at = cursor.span * kSpan;
+      auto bytes =
+          std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(std::min(kSpan, size - at)));
+      read_fully(*cursor.decoder, *bytes);
+      const std::uint64_t decoded = cursor.span++;
+      const std::lock_guard again(mutex);
+      add(decoded, bytes);
+      if (decoded == index) found = std::move(bytes);
+    }
+  } catch (...) {
+    lock.lock();
+    busy.erase(mine);
+    arrived.notify_all();
+    throw;
+  }
+  lock.lock();
+  busy.erase(mine);
+  idle.push_front(std::move(cursor));
+  if (idle.size() > max_cursors) idle.pop_back();
+  arrived.notify_all();
+  return found;
 }
 
 PlainBlob::PlainBlob(BlobPtr blob, Compression compression, std::vector<Checkpoint> checkpoints,
@@ -146,12 +179,11 @@ void PlainBlob::read_at(std::uint64_t offset, std::span<std::byte> into) const {
     throw Error(Failure::kIo, "read past the end of the plain bytes");
   }
   if (state_->compression == Compression::kNone) return state_->blob->read_at(offset, into);
-  const std::lock_guard lock(state_->mutex);
   while (!into.empty()) {
-    const Span& span = state_->span(offset / kSpan);
+    const Bytes span = state_->span(offset / kSpan);
     const auto from = static_cast<std::size_t>(offset % kSpan);
-    const std::size_t count = std::min(into.size(), span.bytes.size() - from);
-    std::memcpy(into.data(), span.bytes.data() + from, count);
+    const std::size_t count = std::min(into.size(), span->size() - from);
+    std::memcpy(into.data(), span->data() + from, count);
     offset += count;
     into = into.subspan(count);
   }

@@ -7,13 +7,14 @@
 #include "layers/dedupe.h"
 #include "layers/error.h"
 #include "src/image_work.h"
+#include "src/scanned_layers.h"
 #include "src/verification.h"
 
 namespace imgslim {
 
 KeepInput ImageWork::keep_input() const {
   return KeepInput{*files_,    packages_,     image_.config, more_commands_,
-                   leftovers_, options_.keep, options_.drop, {}};
+                   leftovers_, options_.keep, options_.drop, {}, options_.threads};
 }
 
 void ImageWork::find_closure() {
@@ -37,7 +38,7 @@ bool ImageWork::plan_slim() {
   slim_tables_.push_back(slim_->generated);
   std::vector<BlobPtr> blobs = blobs_;
   blobs.push_back(memory_blob(slim_->generated_bytes));
-  slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs), std::size_t{8} << 20);
+  slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs), kContentCacheBytes);
   check_slim();
   changes_.assign(tables_.size(), LayerChange{});
   slim_written_.assign(slim_->layers.size(), std::nullopt);

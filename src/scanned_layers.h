@@ -18,7 +18,7 @@ namespace imgslim {
 
 // Decoded bytes kept for each layer while contents are read; eight layers of this stay far below the
 // memory a small CI job has.
-constexpr std::size_t kContentCacheBytes = std::size_t{16} << 20;
+constexpr std::size_t kContentCacheBytes = std::size_t{4} << 20;
 
 // The layers of all images, each blob read once and its digests checked.
 class ScannedLayers {

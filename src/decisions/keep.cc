@@ -16,7 +16,7 @@
 namespace imgslim {
 namespace {
 
-constexpr std::uint64_t kRecentBytes = std::uint64_t{48} << 20;
+constexpr std::uint64_t kRecentBytes = std::uint64_t{32} << 20;
 
 // A search reads a library, its scan reads it again soon after: the bytes stay for a while.
 class RecentFiles : public FileSystem {
@@ -130,6 +130,7 @@ void KeepSearch::drain() {
       ++level;
       continue;
     }
+    scan_queue_ahead(queue_[level]);
     const Item item = std::move(queue_[level].front());
     queue_[level].pop_front();
     take(item);

@@ -55,6 +55,7 @@ struct KeepInput {
   const std::vector<Glob>& keep;
   const std::vector<Glob>& drop;
   std::vector<std::string> keep_packages;
+  unsigned threads = 1;
 };
 
 struct KeepResult {

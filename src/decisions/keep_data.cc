@@ -332,57 +332,71 @@ std::span<const DataRow> data_rows() {
   return kRows;
 }
 
-bool KeepSearch::matches(const DataTrigger& row, const DataTrigger& fact) const {
-  return row.kind == fact.kind && (row.name.empty() || matches_glob(fact.name, row.name));
+bool wants(const DataRow& row, const DataTrigger& fact, std::string_view object) {
+  if (fact.kind == Kind::kImport &&
+      std::any_of(row.unless_object.begin(), row.unless_object.end(),
+                  [&](std::string_view glob) { return matches_glob(file_name(object), glob); })) {
+    return false;
+  }
+  return std::any_of(row.triggers.begin(), row.triggers.end(), [&](const DataTrigger& trigger) {
+    return trigger.kind == fact.kind && (trigger.name.empty() || matches_glob(fact.name, trigger.name));
+  });
+}
+
+namespace {
+
+bool wants_go(const DataRow& row, const GoFacts& go) {
+  if (!row.unless_go.empty() && go.function_named(row.unless_go) != nullptr) return false;
+  return std::any_of(row.triggers.begin(), row.triggers.end(), [&](const DataTrigger& trigger) {
+    if (trigger.kind != Kind::kGoFunction) return false;
+    if (trigger.name.find('*') == std::string_view::npos) return go.function_named(trigger.name) != nullptr;
+    return std::any_of(go.functions.begin(), go.functions.end(),
+                       [&](const GoFunction& function) { return matches_glob(function.name, trigger.name); });
+  });
+}
+
+}  // namespace
+
+std::vector<std::size_t> data_rows_of(const ElfFacts& facts, const GoFacts* go, bool is_static_glibc,
+                                      std::string_view object) {
+  std::vector<DataTrigger> known{
+      {Kind::kLibrary, facts.soname ? std::string_view(*facts.soname) : file_name(object)}};
+  if (is_static_glibc) known.push_back({Kind::kStaticGlibc, {}});
+  if (!is_c_library(facts)) {
+    for (const DynamicSymbol& symbol : facts.dynamic_symbols) {
+      if (!symbol.defined && !symbol.name.empty()) known.push_back({Kind::kImport, symbol.name});
+    }
+  }
+  std::vector<std::size_t> numbers;
+  const auto rows = data_rows();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const bool wanted = (go != nullptr && wants_go(rows[i], *go)) ||
+                        std::any_of(known.begin(), known.end(),
+                                    [&](const DataTrigger& fact) { return wants(rows[i], fact, object); });
+    if (wanted) numbers.push_back(i);
+  }
+  return numbers;
 }
 
 // Keeps what the rows that wait for this fact name, each row once.
 void KeepSearch::fire(const DataTrigger& fact, const std::string& because, Evidence evidence) {
   const auto rows = data_rows();
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const DataRow& row = rows[i];
-    if (data_done_[i]) continue;
-    const bool is_excused =
-        fact.kind == Kind::kImport &&
-        std::any_of(row.unless_object.begin(), row.unless_object.end(),
-                    [&](std::string_view glob) { return matches_glob(file_name(because), glob); });
-    if (is_excused) continue;
-    const bool wanted = std::any_of(row.triggers.begin(), row.triggers.end(),
-                                    [&](const DataTrigger& trigger) { return matches(trigger, fact); });
-    if (wanted) apply(row, because, evidence);
+    if (!data_done_[i] && wants(rows[i], fact, because)) apply(i, because, evidence);
   }
 }
 
-void KeepSearch::fire_go_functions(const GoFacts& go, const std::string& path, Evidence evidence) {
-  for (const DataRow& row : data_rows()) {
-    if (!row.unless_go.empty() && go.function_named(row.unless_go) != nullptr) continue;
-    for (const DataTrigger& trigger : row.triggers) {
-      if (trigger.kind != Kind::kGoFunction) continue;
-      const bool is_pattern = trigger.name.find('*') != std::string_view::npos;
-      const bool has = is_pattern ? std::any_of(go.functions.begin(), go.functions.end(),
-                                                [&](const GoFunction& function) {
-                                                  return matches_glob(function.name, trigger.name);
-                                                })
-                                  : go.function_named(trigger.name) != nullptr;
-      if (has) {
-        apply(row, path, evidence);
-        break;
-      }
-    }
-  }
-}
-
-void KeepSearch::apply(const DataRow& row, const std::string& because, Evidence evidence) {
-  const auto number = static_cast<std::size_t>(&row - data_rows().data());
+void KeepSearch::apply(std::size_t number, const std::string& because, Evidence evidence) {
   if (data_done_[number]) return;
   data_done_[number] = true;
-  static const std::map<std::string_view, std::string> rules = [] {
-    std::map<std::string_view, std::string> names;
-    for (const DataRow& each : data_rows())
-      names[each.id] = "data:" + std::string(each.id);
+  static const std::vector<std::string> rules = [] {
+    std::vector<std::string> names;
+    for (const DataRow& row : data_rows())
+      names.push_back("data:" + std::string(row.id));
     return names;
   }();
-  const Witness witness{rules.at(row.id), because, std::string(row.reason),
+  const DataRow& row = data_rows()[number];
+  const Witness witness{rules[number], because, std::string(row.reason),
                         std::max(evidence, Evidence::kKnown)};
   // The links of a CA folder lead to the certificates: put_tree keeps them as links, and so their targets.
   for (const std::string_view glob : row.keeps)

@@ -39,6 +39,14 @@ struct DataRow {
 };
 std::span<const DataRow> data_rows();
 
+struct ElfFacts;
+struct GoFacts;
+// Whether a row waits for a fact about `object` (a path).
+bool wants(const DataRow& row, const DataTrigger& fact, std::string_view object);
+// Numbers of the rows that an object's imports, its name and its Go functions ask for. `go` may be null.
+std::vector<std::size_t> data_rows_of(const ElfFacts& facts, const GoFacts* go, bool is_static_glibc,
+                                      std::string_view object);
+
 // Files that no package lists and that are still a package's: its scripts and triggers make them. They are no
 // application, and stay only where another rule reaches them.
 struct GeneratedRow {

@@ -6,6 +6,8 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <exception>
+#include <thread>
 
 #include "layers/error.h"
 #include "src/decisions/keep_search.h"
@@ -14,7 +16,9 @@
 namespace imgslim {
 namespace {
 
-constexpr std::size_t kMaxNames = 4096;  // of one object, to load or to start
+constexpr std::size_t kMaxNames = 4096;                              // of one object, to load or to start
+constexpr std::uint64_t kMaxScannedAhead = std::uint64_t{32} << 20;  // bytes of one file
+constexpr std::size_t kMaxLookedAhead = 256;                         // items of the work list
 
 std::string variable(const std::vector<std::string>& env, std::string_view name) {
   std::string value;
@@ -47,9 +51,27 @@ std::string_view rule_of(RequestKind request) {
   }
 }
 
-bool is_c_library(const ElfFacts& facts) {
-  return facts.soname && (facts.soname->starts_with("libc.so") || facts.soname->starts_with("ld-") ||
-                          facts.soname->starts_with("libc.musl"));
+// Calls `work` for each number below `count`, each thread for a range of its own: neighbours lie near each
+// other in a layer, and are decoded together. The first error is thrown.
+void for_each_at_once(unsigned threads, std::size_t count, const std::function<void(std::size_t)>& work) {
+  const std::size_t shares = std::min<std::size_t>(std::max(threads, 1u), count);
+  std::vector<std::exception_ptr> failed(shares);
+  {
+    std::vector<std::jthread> workers;
+    for (std::size_t share = 0; share < shares; ++share) {
+      workers.emplace_back([&, share] {
+        try {
+          for (std::size_t at = count * share / shares; at < count * (share + 1) / shares; ++at)
+            work(at);
+        } catch (...) {
+          failed[share] = std::current_exception();
+        }
+      });
+    }
+  }
+  for (const std::exception_ptr& error : failed) {
+    if (error) std::rethrow_exception(error);
+  }
 }
 
 // The services named in nsswitch.conf(5).
@@ -95,6 +117,11 @@ bool asks_name_services(const ElfFacts& facts) {
 
 }  // namespace
 
+bool is_c_library(const ElfFacts& facts) {
+  return facts.soname && (facts.soname->starts_with("libc.so") || facts.soname->starts_with("ld-") ||
+                          facts.soname->starts_with("libc.musl"));
+}
+
 SearchOptions KeepSearch::search_options() const {
   SearchOptions options;
   options.library_path = variable(input_.config.env, "LD_LIBRARY_PATH");
@@ -103,40 +130,114 @@ SearchOptions KeepSearch::search_options() const {
   return options;
 }
 
-const ObjectScan& KeepSearch::scan_of(const std::string& path) {
-  auto& slot = scans_[path];
-  if (slot) return *slot;
-  slot = std::make_unique<ObjectScan>();
-  ObjectScan& scan = *slot;
+std::unique_ptr<ObjectScan> KeepSearch::scan(const std::string& path) const {
+  auto result = std::make_unique<ObjectScan>();
   // The bytes are held while the object's facts are read from them too.
   const auto content = recent_->read(path, std::uint64_t{2} << 30);
   const auto object = objects_.object(path);
-  if (!content || !object || !object->facts || !is_loadable(*object->facts)) return scan;
+  if (!content || !object || !object->facts || !is_loadable(*object->facts)) return result;
   const ElfFacts& facts = *object->facts;
-  const Evidence evidence = following_.contains(path) ? following_.at(path) : Evidence::kExact;
   const ElfImage image(facts, content->bytes());
-  const auto go = read_go(image, content->bytes());
-  scan.loads = find_dlopens(image, content->bytes(), go ? &*go : nullptr, path);
-  scan.starts = find_execs(image, go ? &*go : nullptr, path);
-  scan.is_static_glibc = go && go->linkage == GoLinkage::kStaticGlibc;
-  if (!scan.is_static_glibc && !facts.interpreter && facts.needed.empty() && !facts.soname && !go) {
-    scan.is_static_glibc = content->bytes().find("/etc/ld.so.cache") != std::string_view::npos;
+  const auto read = read_go(image, content->bytes());
+  const GoFacts* go = read ? &*read : nullptr;
+  result->loads = find_dlopens(image, content->bytes(), go, path);
+  result->starts = find_execs(image, go, path);
+  result->is_static_glibc = go != nullptr && go->linkage == GoLinkage::kStaticGlibc;
+  if (go == nullptr && !facts.interpreter && facts.needed.empty() && !facts.soname) {
+    result->is_static_glibc = content->bytes().find("/etc/ld.so.cache") != std::string_view::npos;
   }
   const NodeId node = node_of(path);
-  if (node != kNone && application_[node]) {
-    scan.named_files = files_named_in(facts, content->bytes(), go ? &*go : nullptr);
+  if (node != kNone && application_[node]) result->named_files = files_named_in(facts, content->bytes(), go);
+  result->data_rows = data_rows_of(facts, go, result->is_static_glibc, path);
+  return result;
+}
+
+const ObjectScan& KeepSearch::scan_of(const std::string& path) {
+  auto& slot = scans_[path];
+  if (slot) return *slot;
+  const auto ahead = scanned_ahead_.find(path);
+  if (ahead == scanned_ahead_.end()) {
+    slot = scan(path);
+  } else {
+    slot = std::move(ahead->second);
+    scanned_ahead_.erase(ahead);
   }
-  if (go) fire_go_functions(*go, path, evidence);
-  if (!is_c_library(facts)) {
-    for (const DynamicSymbol& symbol : facts.dynamic_symbols) {
-      if (!symbol.defined && !symbol.name.empty())
-        fire({DataTrigger::Kind::kImport, symbol.name}, path, evidence);
+  const Evidence evidence = following_.contains(path) ? following_.at(path) : Evidence::kExact;
+  const ObjectScan& scanned = *slot;
+  for (const std::size_t row : scanned.data_rows)
+    apply(row, path, evidence);
+  return scanned;
+}
+
+void KeepSearch::scan_ahead(std::vector<std::string> paths) {
+  std::vector<std::pair<EntryRef, std::string>> todo;
+  for (std::string& path : paths) {
+    if (scans_.contains(path) || scanned_ahead_.contains(path)) continue;
+    const NodeId node = node_of(path);
+    const Entry* entry = node == kNone ? nullptr : tree().attributes(node);
+    // A large file alone fills the memory that several may take together.
+    if (entry == nullptr || entry->size > kMaxScannedAhead) continue;
+    todo.emplace_back(tree().inode_of(node).attributes, std::move(path));
+  }
+  if (todo.size() < 2 || input_.threads < 2) return;
+  // In the order of the layers' bytes, as they are read from there.
+  std::sort(todo.begin(), todo.end());
+  todo.erase(std::unique(todo.begin(), todo.end(),
+                         [](const auto& a, const auto& b) { return a.second == b.second; }),
+             todo.end());
+  std::vector<std::unique_ptr<ObjectScan>> done(todo.size());
+  for_each_at_once(input_.threads, todo.size(), [&](std::size_t at) { done[at] = scan(todo[at].second); });
+  for (std::size_t i = 0; i < todo.size(); ++i)
+    scanned_ahead_[todo[i].second] = std::move(done[i]);
+}
+
+// Only where the cache of libraries says: the search itself decides, and reads what is not known yet.
+void KeepSearch::read_libraries_ahead(const std::string& program) {
+  if (input_.threads < 2) return;
+  if (!cached_libraries_) {
+    cached_libraries_.emplace();
+    const auto cache = objects_.ld_cache("/etc/ld.so.cache", std::endian::little);
+    if (cache) {
+      for (const LdCacheEntry& entry : cache->entries)
+        cached_libraries_->emplace(entry.name, entry.path);
     }
   }
-  fire({DataTrigger::Kind::kLibrary, facts.soname ? std::string_view(*facts.soname) : file_name(path)}, path,
-       evidence);
-  if (scan.is_static_glibc) fire({DataTrigger::Kind::kStaticGlibc, {}}, path, evidence);
-  return scan;
+  std::vector<std::pair<EntryRef, std::string>> wave;
+  const auto add = [&](const std::string& path) {
+    const NodeId node = node_of(path);
+    const Entry* entry = node == kNone ? nullptr : tree().attributes(node);
+    if (entry == nullptr || entry->size > kMaxScannedAhead || !read_ahead_.insert(path).second) return;
+    wave.emplace_back(tree().inode_of(node).attributes, path);
+  };
+  add(program);
+  while (!wave.empty()) {
+    std::sort(wave.begin(), wave.end());
+    std::vector<std::shared_ptr<const ObjectFile>> read(wave.size());
+    for_each_at_once(input_.threads, wave.size(),
+                     [&](std::size_t at) { read[at] = objects_.object(wave[at].second); });
+    wave.clear();
+    for (const auto& object : read) {
+      if (!object || !object->facts) continue;
+      for (const auto& name : object->facts->needed) {
+        const auto known = cached_libraries_->find(std::string(name));
+        if (known == cached_libraries_->end()) continue;
+        if (const auto resolved = resolve_path(input_.files, known->second)) add(*resolved);
+      }
+    }
+  }
+}
+
+void KeepSearch::scan_queue_ahead(const std::deque<Item>& queue) {
+  std::vector<std::string> paths;
+  for (std::size_t i = 0; i < std::min(queue.size(), kMaxLookedAhead); ++i) {
+    const NodeId node = queue[i].node;
+    const Entry* entry = tree().attributes(node);
+    const bool is_elf = entry != nullptr && (entry->head & 0xffffffff) == 0x464c457f;
+    if (is_elf && !result_.kept.contains(node)) paths.push_back(path_of(node));
+    // Nothing to wait for yet.
+    if (i == 0 && (paths.empty() || scans_.contains(paths[0]) || scanned_ahead_.contains(paths[0]))) return;
+  }
+  scan_ahead(std::move(paths));
 }
 
 void KeepSearch::expand_elf(const std::string& path, const Witness& witness) {
@@ -164,6 +265,7 @@ void KeepSearch::expand_elf(const std::string& path, const Witness& witness) {
     follow_start(path, finding, witness.evidence);
 
   if (loaded_.contains(path)) return;
+  read_libraries_ahead(path);
   LibraryClosure closure = search_libraries(objects_, path, search_options());
   for (LdCacheEntry& entry : cache_entries(closure)) {
     auto key = std::make_tuple(entry.name, entry.path, entry.flags, entry.hwcap);
@@ -200,6 +302,10 @@ void KeepSearch::keep_object(const LibrarySearch& process, const SearchedObject&
 }
 
 void KeepSearch::follow_process(LibrarySearch& process, Evidence evidence) {
+  std::vector<std::string> paths;
+  for (const SearchedObject& object : process.objects())
+    paths.push_back(object.resolved);
+  scan_ahead(std::move(paths));
   std::vector<Evidence> evidences;
   for (std::size_t i = 0; i < process.objects().size(); ++i) {
     evidences.resize(std::max(evidences.size(), process.objects().size()), evidence);
@@ -312,17 +418,19 @@ void KeepSearch::keep_exporters(const std::vector<std::string>& symbols, const W
       candidates.emplace_back(tree().inode_of(node).attributes, node);
     });
     std::sort(candidates.begin(), candidates.end());
-    for (const auto& [entry, node] : candidates) {
-      const auto content = input_.files.read(path_of(node), std::uint64_t{1} << 30);
+    std::vector<char> exports(candidates.size(), 0);
+    for_each_at_once(input_.threads, candidates.size(), [&](std::size_t at) {
+      const auto content = input_.files.read(path_of(candidates[at].second), std::uint64_t{1} << 30);
       const auto facts = content ? read_elf(content->bytes()) : std::nullopt;
-      if (!facts) continue;
-      const bool exports = std::any_of(
-          facts->dynamic_symbols.begin(), facts->dynamic_symbols.end(), [&](const DynamicSymbol& symbol) {
-            return symbol.defined &&
-                   std::any_of(symbols.begin(), symbols.end(),
-                               [&](const std::string& wanted) { return matches_glob(symbol.name, wanted); });
-          });
-      if (exports) known->second.push_back(node);
+      if (!facts) return;
+      for (const DynamicSymbol& symbol : facts->dynamic_symbols) {
+        if (!symbol.defined) continue;
+        for (const std::string& wanted : symbols)
+          if (matches_glob(symbol.name, wanted)) exports[at] = 1;
+      }
+    });
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (exports[i] != 0) known->second.push_back(candidates[i].second);
     }
     std::sort(known->second.begin(), known->second.end(),
               [&](NodeId a, NodeId b) { return path_of(a) < path_of(b); });

@@ -7,7 +7,9 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -27,6 +29,7 @@ struct ObjectScan {
   std::vector<DlopenFinding> loads;
   std::vector<ExecFinding> starts;
   std::vector<std::string> named_files;  // of application objects: regular files that strings name
+  std::vector<std::size_t> data_rows;    // what it imports and links in asks for these
   bool is_static_glibc = false;
 };
 
@@ -69,6 +72,12 @@ class KeepSearch {
   // keep_elf.cc
   void expand_elf(const std::string& path, const Witness& witness);
   const ObjectScan& scan_of(const std::string& path);
+  std::unique_ptr<ObjectScan> scan(const std::string& path) const;
+  // Scans of what comes next, several at a time; the result does not depend on it.
+  void scan_ahead(std::vector<std::string> paths);
+  void scan_queue_ahead(const std::deque<Item>& queue);
+  // The same for the libraries that the search for a program's will come to.
+  void read_libraries_ahead(const std::string& program);
   void follow_process(LibrarySearch& process, Evidence evidence);
   void keep_object(const LibrarySearch& process, const SearchedObject& object, Evidence evidence);
   void follow_load(LibrarySearch& process, std::size_t caller, const DlopenFinding& finding,
@@ -83,9 +92,7 @@ class KeepSearch {
 
   // keep_data.cc
   void fire(const DataTrigger& fact, const std::string& because, Evidence evidence);
-  void fire_go_functions(const GoFacts& go, const std::string& path, Evidence evidence);
-  void apply(const DataRow& row, const std::string& because, Evidence evidence);
-  bool matches(const DataTrigger& row, const DataTrigger& fact) const;
+  void apply(std::size_t row, const std::string& because, Evidence evidence);
 
   // keep_application.cc
   void find_application();
@@ -105,7 +112,7 @@ class KeepSearch {
 
   const KeepInput& input_;
   std::unique_ptr<FileSystem> recent_;  // over input_.files: what was read last is read once
-  ObjectCache objects_;
+  mutable ObjectCache objects_;
   CommandTracer tracer_;  // look-ups only
   std::array<std::deque<Item>, 5> queue_;
   KeepResult result_;
@@ -113,6 +120,10 @@ class KeepSearch {
   std::unordered_set<std::string> loaded_;   // objects that are part of a process followed
   std::unordered_set<std::string> scripts_;  // whose words were followed
   std::unordered_map<std::string, std::unique_ptr<ObjectScan>> scans_;
+  std::unordered_map<std::string, std::unique_ptr<ObjectScan>> scanned_ahead_;
+  std::unordered_set<std::string> read_ahead_;
+  // Where the image's cache says a library is; empty until it is asked.
+  std::optional<std::unordered_map<std::string, std::string>> cached_libraries_;
   std::unordered_map<std::string, Evidence> following_;  // of objects, while their process is followed
   std::set<std::string> starts_done_;
   std::set<std::string> rows_done_;
@@ -135,5 +146,7 @@ std::string_view file_name(std::string_view path);
 std::string folder_of(std::string_view path);
 // python3.11, perl, node, ..: programs that run code which is no ELF file and no shell script.
 bool is_language_runtime(std::string_view program);
+// The C library itself, its loader included.
+bool is_c_library(const ElfFacts& facts);
 
 }  // namespace imgslim

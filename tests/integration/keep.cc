@@ -60,7 +60,7 @@ void keep(const ImageSource& source, const SourceImage& image, const std::vector
   const double facts_time = seconds_since(start);
   start = std::chrono::steady_clock::now();
   const KeepResult result =
-      find_kept({files, packages, image.config, commands, leftovers, kept_globs, dropped_globs, {}});
+      find_kept({files, packages, image.config, commands, leftovers, kept_globs, dropped_globs, {}, 2});
   const double keep_time = seconds_since(start);
 
   std::uint64_t kept_bytes = 0;
