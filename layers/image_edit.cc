@@ -128,14 +128,22 @@ EditedImage edit_image(const Manifest& manifest, const ImageConfig& config,
   return editor.finish(created);
 }
 
-EditedImage replace_layers(const Manifest& manifest, const ImageConfig& config, const std::vector<NewLayer>& layers,
+EditedImage replace_layers(const Manifest& manifest, const ImageConfig& config, std::size_t base,
+                           const std::vector<NewLayer>& layers,
                            const std::optional<std::string>& created) {
   ImageEditor editor(manifest, config, std::any_of(layers.begin(), layers.end(), [](const NewLayer& layer) {
                        return layer.written.compression == Compression::kZstd;
                      }));
   Json& edited = editor.config();
   if (!edited.contains("history") || !edited["history"].is_array()) edited["history"] = Json::array();
-  for (Json& item : edited["history"]) item["empty_layer"] = true;
+  std::size_t seen = 0;
+  for (Json& item : edited["history"]) {
+    const auto empty = item.find("empty_layer");
+    const bool is_empty = empty != item.end() && empty->is_boolean() && empty->get<bool>();
+    if (is_empty || seen++ >= base) item["empty_layer"] = true;
+  }
+  for (std::size_t i = 0; i < base; ++i)
+    editor.keep_layer(i, config.diff_ids[i]);
   for (const NewLayer& layer : layers) {
     editor.add_layer(layer.written);
     Json item = Json::object();

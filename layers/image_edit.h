@@ -38,8 +38,10 @@ struct NewLayer {
   std::string created_by;  // for the history
 };
 
-// The image with other layers. The source's history stays as entries without layers, the new layers' follow.
-EditedImage replace_layers(const Manifest& manifest, const ImageConfig& config, const std::vector<NewLayer>& layers,
+// The image with other layers above its lowest `base`. The source's history stays, above those as entries without
+// layers; the new layers' entries follow.
+EditedImage replace_layers(const Manifest& manifest, const ImageConfig& config, std::size_t base,
+                           const std::vector<NewLayer>& layers,
                            const std::optional<std::string>& created);
 
 // A Docker schema 2 manifest in OCI's media types, of the same config and layers.

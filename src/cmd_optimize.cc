@@ -29,6 +29,7 @@ struct Arguments {
   std::string digest_file;
   std::vector<std::string> keep;
   std::vector<std::string> drop;
+  std::string keep_base;
   OptimizeOptions options;
 };
 
@@ -78,6 +79,15 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
     options.keep.emplace_back(pattern);
   for (const std::string& pattern : arguments.drop)
     options.drop.emplace_back(pattern);
+  if (!arguments.keep_base.empty()) {
+    const bool is_number = arguments.keep_base.size() < 6 &&
+                           arguments.keep_base.find_first_not_of("0123456789") == std::string::npos;
+    if (is_number) {
+      options.keep_base = static_cast<std::uint32_t>(std::stoul(arguments.keep_base));
+    } else {
+      options.base_image = parse_source_name(arguments.keep_base);
+    }
+  }
   if (options.form == Form::kLossless && !options.drop.empty()) {
     throw_usage("--drop takes visible files away, which --form lossless does not");
   }
@@ -85,7 +95,8 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
     options.platforms.push_back(Platform::parse(text));
   if (arguments.compression == "gzip") options.compression = Compression::kGzip;
   if (arguments.compression == "zstd") options.compression = Compression::kZstd;
-  for (const Evidence evidence : {Evidence::kExact, Evidence::kKnown, Evidence::kBounded, Evidence::kCandidate, Evidence::kUnknown}) {
+  for (const Evidence evidence :
+       {Evidence::kExact, Evidence::kKnown, Evidence::kBounded, Evidence::kCandidate, Evidence::kUnknown}) {
     if (arguments.accept == name_of(evidence)) options.accept = evidence;
   }
   options.compression_level = arguments.compression_level;
@@ -114,6 +125,13 @@ int run_optimize(const Arguments& arguments, const CommonOptions& common) {
     if (platform.lost_inline_cache)
       progress.note(platform.platform +
                     ": the inline BuildKit cache key was dropped, it spoke of the old layers");
+  }
+  for (const PlatformReport& platform : report.platforms) {
+    if (platform.lost_shell) progress.note(platform.platform + ": the result has no shell any more");
+    if (platform.base_layers > 0) {
+      progress.note(fmt::format("{}: {} to pull above the {} layers of the base", platform.platform,
+                                human_bytes(platform.above_base), platform.base_layers));
+    }
   }
   if (report.attestations_dropped > 0) {
     progress.note(fmt::format("{} attestations were dropped, they spoke of the old manifests",
@@ -159,6 +177,11 @@ Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
       ->check(CLI::IsMember({"auto", "lossless", "tidy", "distroless"}))
       ->type_name("FORM");
   app.add_option("--keep", a.keep, "no rule drops these files")->type_name("GLOB")->allow_extra_args(false);
+  app.add_option("--keep-base", a.keep_base, "the lowest N layers, or those of IMAGE, stay as they are")
+      ->type_name("N|IMAGE");
+  app.add_option("--keep-package", a.options.keep_packages, "all files of this package stay")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   app.add_option("--min-form", a.min_form, "at least this form")
       ->check(CLI::IsMember({"lossless", "tidy", "distroless"}))
       ->type_name("FORM");

@@ -66,7 +66,7 @@ Descriptor DocumentWriter::write_image(const SourceDocument& document) {
   const ImageWork& work = *works_[document.image];
   const Manifest& manifest = work.image().manifest;
   for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
-    if (!work.is_slim() && work.changes()[i].kind == LayerChange::Kind::kCopied) copy_blob(manifest.layers[i].descriptor);
+    if (work.changes()[i].kind == LayerChange::Kind::kCopied || !work.changed()) copy_blob(manifest.layers[i].descriptor);
   }
   if (!work.changed()) {
     copy_blob(manifest.config);

@@ -13,8 +13,8 @@
 namespace imgslim {
 
 KeepInput ImageWork::keep_input() const {
-  return KeepInput{*files_,    packages_,     image_.config, more_commands_,
-                   leftovers_, options_.keep, options_.drop, {}, options_.threads};
+  return KeepInput{*files_,       packages_,     image_.config,          more_commands_,  leftovers_,
+                   options_.keep, options_.drop, options_.keep_packages, options_.threads};
 }
 
 void ImageWork::find_closure() {
@@ -29,7 +29,8 @@ bool ImageWork::plan_slim() {
     return find_equal_files(tree_, *contents_,
                             [&](NodeId node) { return stays_apart(node) ? std::nullopt : layer_of(node); });
   };
-  slim_ = plan_slim_layers(keep_input(), *closure_, options_.hardlinks ? equal_files : EqualFiles());
+  slim_ = plan_slim_layers(keep_input(), *closure_, options_.hardlinks ? equal_files : EqualFiles(),
+                           base_tables());
   if (slim_->dropped == 0) {
     slim_.reset();
     return false;
@@ -41,21 +42,32 @@ bool ImageWork::plan_slim() {
   slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs), kContentCacheBytes);
   check_slim();
   changes_.assign(tables_.size(), LayerChange{});
+  for (std::size_t i = base_layers_; i < changes_.size(); ++i)
+    changes_[i].kind = LayerChange::Kind::kRemoved;
   slim_written_.assign(slim_->layers.size(), std::nullopt);
   return true;
 }
 
+std::vector<LayerTablePtr> ImageWork::base_tables() const {
+  return {tables_.begin(), tables_.begin() + base_layers_};
+}
+
 // Derives what the commands reach again, from the planned layers alone: all that the source's verification
 // found must be there as it was.
-void ImageWork::check_slim() const {
+void ImageWork::check_slim() {
   Tree tree;
+  for (const LayerTablePtr& table : base_tables())
+    tree.apply(table);
   for (const SlimLayer& layer : slim_->layers)
     tree.apply(layer.layer.table);
   const ContentReader reader = [&](EntryRef file, std::uint64_t length) {
-    return slim_contents_->read_front(slim_->layers[file.layer].layer.contents[file.entry], length);
+    if (file.layer < base_layers_) return contents_->read_front(file, length);
+    return slim_contents_->read_front(slim_->layers[file.layer - base_layers_].layer.contents[file.entry],
+                                      length);
   };
   const TreeFileSystem files(tree, reader);
   const PackageDatabase packages = PackageDatabase::read(files);
+  lost_shell_ = resolve_path(*files_, "/bin/sh").has_value() && !resolve_path(files, "/bin/sh");
   const Verification source = verify_closure({*files_, image_.config, packages_, more_commands_});
   VerificationInput input{files, image_.config, packages, more_commands_};
   input.strict = true;
@@ -81,16 +93,18 @@ void ImageWork::rewrite_slim(ImageDestination* destination, WrittenLayers& writt
                                   written, [](const WrittenLayer&) { return true; });
   }
   // Its own result again: the same layers, so the source as it is.
-  slim_changed_ = slim_written_.size() != tables_.size();
-  for (std::size_t i = 0; i < tables_.size() && !slim_changed_; ++i) {
-    slim_changed_ = slim_written_[i]->digest != image_.manifest.layers[i].descriptor.digest;
+  slim_changed_ = base_layers_ + slim_written_.size() != tables_.size();
+  for (std::size_t i = base_layers_; i < tables_.size() && !slim_changed_; ++i) {
+    slim_changed_ = slim_written_[i - base_layers_]->digest != image_.manifest.layers[i].descriptor.digest;
   }
+  if (!slim_changed_) changes_.assign(tables_.size(), LayerChange{});
 }
 
 void ImageWork::report_slim(PlatformReport& report) const {
   for (const std::string& line : closure_->notices)
     report.findings.push_back(line);
   if (!is_slim()) return;
+  report.lost_shell = lost_shell_;
   for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
     const SlimLayer& planned = slim_->layers[i];
     LayerReport layer;
@@ -119,6 +133,7 @@ void ImageWork::report_slim(PlatformReport& report) const {
   for (std::uint32_t k = 0; k < tables_.size(); ++k) {
     for (std::uint32_t i = 0; i < tables_[k]->entries.size(); ++i) {
       const Entry& entry = tables_[k]->entries[i];
+      if (k < base_layers_) continue;
       const NodeId node = tree_.node_of({k, i});
       std::string id;
       std::string reason;

@@ -123,6 +123,7 @@ void ImageWork::plan(Form form) {
     }
   }
   request_.pinned.assign(tables_.size(), false);
+  std::fill_n(request_.pinned.begin(), base_layers_, true);
   plan_ = plan_layers(tree_, tables_, request_);
 }
 
@@ -130,17 +131,18 @@ LayerFormat ImageWork::format_for(Compression source) const {
   return LayerFormat{options_.compression.value_or(source), options_.compression_level, options_.threads};
 }
 
-std::optional<WrittenLayer> ImageWork::write_once(const PlannedLayer& layer, const std::vector<LayerTablePtr>& tables,
-                                                  const Contents& contents, const LayerFormat& format,
-                                                  ImageDestination& destination, WrittenLayers& written,
-                                                  const std::function<bool(const WrittenLayer&)>& accept) const {
+std::optional<WrittenLayer> ImageWork::write_once(
+    const PlannedLayer& layer, const std::vector<LayerTablePtr>& tables, const Contents& contents,
+    const LayerFormat& format, ImageDestination& destination, WrittenLayers& written,
+    const std::function<bool(const WrittenLayer&)>& accept) const {
   const Digest key = layer_key(layer, tables, format);
   if (const auto known = written.find(key); known != written.end()) return known->second;
   const std::unique_ptr<BlobWriter> blob = destination.start_blob();
   const WrittenLayer result = write_layer(layer, contents, format, *blob);
   if (!accept(result)) return std::nullopt;
   blob->commit(result.digest, result.size);
-  check_written_layer(destination.open(Descriptor{"", result.digest, result.size, {}, {}, {}}), result, layer);
+  check_written_layer(destination.open(Descriptor{"", result.digest, result.size, {}, {}, {}}), result,
+                      layer);
   return written.emplace(key, result).first->second;
 }
 
@@ -159,8 +161,8 @@ void ImageWork::rewrite(ImageDestination* destination, WrittenLayers& written) {
       changes_[i].kind = LayerChange::Kind::kRewritten;
       if (destination == nullptr) continue;
       const auto accept = [&](const WrittenLayer& result) { return saves_bytes(*tables_[i], result); };
-      changes_[i].written = write_once(layer, tables_, *contents_, format_for(tables_[i]->compression), *destination,
-                                       written, accept);
+      changes_[i].written = write_once(layer, tables_, *contents_, format_for(tables_[i]->compression),
+                                       *destination, written, accept);
       if (!changes_[i].written) {
         request_.pinned[i] = true;
         again = true;
@@ -177,7 +179,7 @@ EditedImage ImageWork::edit(const std::optional<std::string>& created) const {
     for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
       layers.push_back({slim_written_[i].value(), "imgslim: " + slim_->layers[i].name});
     }
-    return replace_layers(image_.manifest, image_.config, layers, created);
+    return replace_layers(image_.manifest, image_.config, base_layers_, layers, created);
   }
   return edit_image(image_.manifest, image_.config, changes_, created);
 }
@@ -237,7 +239,7 @@ PlatformReport ImageWork::report() const {
     layer.unpacked.before = table.plain_size;
     layer.entries.before = table.entries.size();
     const LayerChange& change = changes_[i];
-    if (is_slim()) {
+    if (is_slim() && i >= base_layers_) {
       layer.action = "replaced";
     } else if (change.kind == LayerChange::Kind::kCopied) {
       layer.action = "copied";
@@ -276,6 +278,9 @@ PlatformReport ImageWork::report() const {
   } else {
     report.rules = rule_reports();
   }
+  report.base_layers = base_layers_;
+  for (std::size_t i = base_layers_; i < report.layers.size(); ++i)
+    report.above_base += report.layers[i].compressed.after;
   for (const Root& root : roots_.roots) {
     report.roots.push_back(RootReport{root.command.origin, root.command.argv, root.program});
   }

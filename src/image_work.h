@@ -37,6 +37,9 @@ class ImageWork {
 
   // The merged tree. `tables` and `blobs` are the image's layers from the bottom up.
   void merge(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs);
+  // The lowest layers that stay as they are.
+  void keep_base(std::uint32_t layers) { base_layers_ = layers; }
+  std::uint32_t base_layers() const { return base_layers_; }
   // What the image starts and who owns its files.
   void find_facts();
   // What the image's commands can reach (the keep rule); what speaks against the form distroless is then in
@@ -55,7 +58,7 @@ class ImageWork {
   const SourceImage& image() const { return image_; }
   const Roots& roots() const { return roots_; }
   bool changed() const { return slim_ ? slim_changed_ : plan_.changes(); }
-  // Whether the image's layers are all new: none of the source's is copied.
+  // Whether the image's layers above the base are all new: none of the source's is copied.
   bool is_slim() const { return slim_.has_value() && slim_changed_; }
   const std::vector<LayerChange>& changes() const { return changes_; }
   const std::vector<BlobPtr>& blobs() const { return blobs_; }
@@ -68,7 +71,8 @@ class ImageWork {
   // False, and nothing is planned, if no file goes: then the image has the form already, and its own layers stay.
   bool plan_slim();
   void rewrite_slim(ImageDestination* destination, WrittenLayers& written);
-  void check_slim() const;
+  std::vector<LayerTablePtr> base_tables() const;
+  void check_slim();
   void report_slim(PlatformReport& report) const;
   LayerFormat format_for(Compression source) const;
   // Writes a planned layer once, checked; nothing if `accept` does not want what came out.
@@ -80,6 +84,7 @@ class ImageWork {
 
   const SourceImage& image_;
   const OptimizeOptions& options_;
+  std::uint32_t base_layers_ = 0;
   std::vector<LayerTablePtr> tables_;
   std::vector<BlobPtr> blobs_;
   Tree tree_;
@@ -97,6 +102,7 @@ class ImageWork {
   std::vector<LayerTablePtr> slim_tables_;
   std::vector<std::optional<WrittenLayer>> slim_written_;
   bool slim_changed_ = true;
+  bool lost_shell_ = false;  // the source has /bin/sh, the planned layers do not
   PlanRequest request_;
   ImagePlan plan_;
   std::vector<LayerChange> changes_;

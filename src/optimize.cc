@@ -34,7 +34,8 @@ std::string what_stops_distroless(ImageWork& work, Evidence accept) {
     return fmt::format("{}: it rests on evidence of the class {}", platform, name_of(closure.weakest));
   }
   const std::size_t more = closure.stoppers.size() - 1;
-  return fmt::format("{}: {}{}", platform, closure.stoppers.front(), more > 0 ? fmt::format(" (and {} more)", more) : "");
+  return fmt::format("{}: {}{}", platform, closure.stoppers.front(),
+                     more > 0 ? fmt::format(" (and {} more)", more) : "");
 }
 
 // The form for all images, and what stopped a stronger one. The strongest that every image reaches.
@@ -44,10 +45,31 @@ FormChoice choose_form(const OptimizeOptions& options, const std::vector<std::un
   for (const auto& work : works) {
     const std::string stopped_by = what_stops_distroless(*work, options.accept);
     if (stopped_by.empty()) continue;
-    if (must) throw Error(Failure::kFormNotReached, fmt::format("form distroless is not reached: {}", stopped_by));
+    if (must)
+      throw Error(Failure::kFormNotReached, fmt::format("form distroless is not reached: {}", stopped_by));
     return {Form::kTidy, stopped_by};
   }
   return {Form::kDistroless, ""};
+}
+
+// How many of an image's lowest layers are asked to stay.
+std::uint32_t base_of(const OptimizeOptions& options, const SourceImage& image) {
+  const std::vector<Digest>& diff_ids = image.config.diff_ids;
+  if (options.keep_base > diff_ids.size()) {
+    throw Error(Failure::kUsage, fmt::format("--keep-base {}: {} has {} layers", options.keep_base,
+                                             image.what, diff_ids.size()));
+  }
+  if (!options.base_image) return options.keep_base;
+  const std::unique_ptr<ImageSource> source = open_image_source(*options.base_image, options.spool_directory);
+  const ImageSet set = read_image_set(*source, {});
+  for (const SourceImage& base : set.images) {
+    const std::vector<Digest>& lowest = base.config.diff_ids;
+    const bool is_base =
+        lowest.size() <= diff_ids.size() && std::equal(lowest.begin(), lowest.end(), diff_ids.begin());
+    if (is_base && !lowest.empty()) return static_cast<std::uint32_t>(lowest.size());
+  }
+  throw Error(Failure::kUsage, fmt::format("--keep-base {}: {} was not built on it, its lowest layers differ",
+                                           source->name(), image.what));
 }
 
 DestinationNeeds needs_of(const ImageSet& set, const OptimizeOptions& options) {
@@ -90,6 +112,7 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   for (const SourceImage& image : set.images) {
     works.push_back(std::make_unique<ImageWork>(image, options));
     works.back()->merge(layers.tables_of(image), layers.blobs_of(image));
+    works.back()->keep_base(base_of(options, image));
   }
 
   // Facts, and from all of them the form.

@@ -32,6 +32,10 @@ struct OptimizeOptions {
   std::vector<std::string> roots_from;
   std::vector<Glob> keep;
   std::vector<Glob> drop;
+  std::vector<std::string> keep_packages;
+  // The source's lowest layers that stay as they are: a number, or an image that the source was built on.
+  std::uint32_t keep_base = 0;
+  std::optional<ImageName> base_image;
   unsigned threads = 1;
   bool dry_run = false;
   std::string spool_directory;

@@ -70,6 +70,12 @@ Json to_json(const PlatformReport& platform) {
   json["findings"] = lines(platform.findings);
   json["warnings"] = lines(platform.warnings);
   json["lost_inline_cache"] = platform.lost_inline_cache;
+  json["lost_shell"] = platform.lost_shell;
+  if (platform.base_layers > 0) {
+    json["base"] = Json::object();
+    json["base"]["layers"] = platform.base_layers;
+    json["base"]["bytes_to_pull_above"] = platform.above_base;
+  }
   return json;
 }
 

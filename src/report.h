@@ -54,6 +54,9 @@ struct PlatformReport {
   std::vector<std::string> findings;  // about roots and spared leftovers
   std::vector<std::string> warnings;  // input that was accepted though appliers may differ
   bool lost_inline_cache = false;
+  bool lost_shell = false;         // the source has /bin/sh, the result does not
+  std::uint32_t base_layers = 0;   // that stayed as they were, as asked for
+  std::uint64_t above_base = 0;    // compressed bytes of the layers above them
   BeforeAfter compressed() const;
   BeforeAfter unpacked() const;
 };

@@ -10,6 +10,7 @@ namespace imgslim {
 namespace {
 
 constexpr std::string_view kStatusFolder = "/var/lib/dpkg/status.d/";
+constexpr std::string_view kStatusFile = "/var/lib/dpkg/status";
 constexpr std::string_view kInfoFolder = "/var/lib/dpkg/info/";
 constexpr std::string_view kApkDatabase = "/lib/apk/db/installed";
 constexpr std::uint64_t kMaxDatabase = std::uint64_t{256} << 20;
@@ -22,7 +23,8 @@ void each_paragraph(std::string_view text, const std::function<void(std::string_
     if (!paragraph.empty() && paragraph != "\n") visit(paragraph);
     if (end == std::string_view::npos) break;
     text.remove_prefix(end + 2);
-    while (!text.empty() && text.front() == '\n') text.remove_prefix(1);
+    while (!text.empty() && text.front() == '\n')
+      text.remove_prefix(1);
   }
 }
 
@@ -36,8 +38,8 @@ void each_line(std::string_view text, Visit&& visit) {
   }
 }
 
-// A paragraph of dpkg's status as `dpkg-deb --field` would show it: without the state of the installation, and with
-// the conffiles that are left.
+// A paragraph of dpkg's status as `dpkg-deb --field` would show it: without the state of the installation,
+// and with the conffiles that are left.
 std::string control_text(std::string_view paragraph, const std::set<std::string_view>& conffiles) {
   std::string out;
   std::string_view field;
@@ -62,7 +64,8 @@ std::string_view field_of(std::string_view paragraph, std::string_view name) {
   each_line(paragraph, [&](std::string_view line) {
     if (value.empty() && line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':') {
       value = line.substr(name.size() + 1);
-      while (value.starts_with(" ")) value.remove_prefix(1);
+      while (value.starts_with(" "))
+        value.remove_prefix(1);
     }
   });
   return value;
@@ -70,7 +73,7 @@ std::string_view field_of(std::string_view paragraph, std::string_view name) {
 
 std::vector<GeneratedFile> dpkg_records(const FileSystem& files, const PackageDatabase& packages,
                                         const std::vector<PackageId>& left,
-                                        const std::function<bool(std::string_view)>& kept) {
+                                        const std::function<bool(std::string_view)>& kept, DpkgRecords form) {
   // Each record file is read once.
   std::map<std::string, std::vector<PackageId>> by_record;
   std::map<std::string, int> same_name;
@@ -81,12 +84,14 @@ std::vector<GeneratedFile> dpkg_records(const FileSystem& files, const PackageDa
     ++same_name[package.name];
   }
   std::vector<GeneratedFile> records;
+  std::string status;
   for (const auto& [record, ids] : by_record) {
     const auto bytes = files.read(record, kMaxDatabase);
     if (bytes == nullptr) continue;
     std::map<std::pair<std::string_view, std::string_view>, std::string_view> paragraphs;
     each_paragraph(bytes->bytes(), [&](std::string_view paragraph) {
-      paragraphs.emplace(std::pair(field_of(paragraph, "Package"), field_of(paragraph, "Architecture")), paragraph);
+      paragraphs.emplace(std::pair(field_of(paragraph, "Package"), field_of(paragraph, "Architecture")),
+                         paragraph);
     });
     for (const PackageId id : ids) {
       const Package& package = packages.packages()[id];
@@ -105,21 +110,35 @@ std::vector<GeneratedFile> dpkg_records(const FileSystem& files, const PackageDa
           conffiles.insert(path.recorded);
         } else if (path.checksum_kind == OwnedPath::Checksum::kMd5) {
           std::string_view recorded = path.recorded;
-          while (recorded.starts_with("/")) recorded.remove_prefix(1);
+          while (recorded.starts_with("/"))
+            recorded.remove_prefix(1);
           sums.append(path.checksum).append("  ").append(recorded).append("\n");
         }
       }
-      records.push_back({std::string(kStatusFolder) + name, control_text(paragraph->second, conffiles)});
-      records.push_back({std::string(kStatusFolder) + name + ".md5sums", sums});
       std::string lines;
-      for (const std::string& line : list) lines.append(line).append("\n");
-      records.push_back({std::string(kInfoFolder) + name + ".list", lines});
+      for (const std::string& line : list)
+        lines.append(line).append("\n");
+      if (form == DpkgRecords::kFolder) {
+        records.push_back({std::string(kStatusFolder) + name, control_text(paragraph->second, conffiles)});
+        records.push_back({std::string(kStatusFolder) + name + ".md5sums", sums});
+        records.push_back({std::string(kInfoFolder) + name + ".list", lines});
+        continue;
+      }
+      status.append(paragraph->second).append("\n");
+      // dpkg names the files of packages that several architectures may have together by both.
+      std::string stem = std::string(kInfoFolder) + package.name + ":" + package.architecture;
+      if (!files.status(stem + ".list")) stem = std::string(kInfoFolder) + package.name;
+      if (kept(stem + ".list")) continue;
+      records.push_back({stem + ".md5sums", sums});
+      records.push_back({stem + ".list", lines});
     }
   }
+  if (!status.empty()) records.push_back({std::string(kStatusFile), status});
   return records;
 }
 
-// apk-tools' installed database: paragraphs with P: (name), F: (folder), R: (file), a:, Z: and others behind them.
+// apk-tools' installed database: paragraphs with P: (name), F: (folder), R: (file), a:, Z: and others behind
+// them.
 std::vector<GeneratedFile> apk_records(const FileSystem& files, const PackageDatabase& packages,
                                        const std::vector<PackageId>& left,
                                        const std::function<bool(std::string_view)>& kept) {
@@ -159,8 +178,9 @@ std::vector<GeneratedFile> apk_records(const FileSystem& files, const PackageDat
 }  // namespace
 
 bool is_documentation(std::string_view path) {
-  for (const std::string_view folder : {"/usr/share/doc/", "/usr/share/man/", "/usr/share/info/", "/usr/share/locale/",
-                                        "/usr/share/lintian/", "/usr/share/doc-base/", "/usr/share/bug/"}) {
+  for (const std::string_view folder :
+       {"/usr/share/doc/", "/usr/share/man/", "/usr/share/info/", "/usr/share/locale/", "/usr/share/lintian/",
+        "/usr/share/doc-base/", "/usr/share/bug/"}) {
     if (path.starts_with(folder)) return true;
   }
   return false;
@@ -182,9 +202,11 @@ std::vector<PackageId> packages_left(const PackageDatabase& packages,
 
 std::vector<GeneratedFile> package_records(const FileSystem& files, const PackageDatabase& packages,
                                            const std::vector<PackageId>& left,
-                                           const std::function<bool(std::string_view)>& kept) {
-  std::vector<GeneratedFile> records = dpkg_records(files, packages, left, kept);
-  for (GeneratedFile& file : apk_records(files, packages, left, kept)) records.push_back(std::move(file));
+                                           const std::function<bool(std::string_view)>& kept,
+                                           DpkgRecords form) {
+  std::vector<GeneratedFile> records = dpkg_records(files, packages, left, kept, form);
+  for (GeneratedFile& file : apk_records(files, packages, left, kept))
+    records.push_back(std::move(file));
   std::sort(records.begin(), records.end(),
             [](const GeneratedFile& a, const GeneratedFile& b) { return a.path < b.path; });
   return records;

@@ -27,9 +27,14 @@ bool is_documentation(std::string_view path);
 std::vector<PackageId> packages_left(const PackageDatabase& packages,
                                      const std::function<bool(std::string_view)>& kept);
 
+// Where dpkg's records go: a folder of files as distroless images have it, or dpkg's own files, where the package
+// manager stays in a base.
+enum class DpkgRecords { kFolder, kStatusFile };
+
 // The records of `left`, with the lines of kept files only, sorted by path.
 std::vector<GeneratedFile> package_records(const FileSystem& files, const PackageDatabase& packages,
                                            const std::vector<PackageId>& left,
-                                           const std::function<bool(std::string_view)>& kept);
+                                           const std::function<bool(std::string_view)>& kept,
+                                           DpkgRecords form = DpkgRecords::kFolder);
 
 }  // namespace imgslim

@@ -11,13 +11,14 @@ namespace imgslim {
 namespace {
 
 constexpr std::size_t kMaxPackageLayers = 10;  // with data and application: twelve layers at most
-constexpr std::size_t kOwnLayers = 9;          // with more source packages than that, these have one of their own
+constexpr std::size_t kOwnLayers = 9;  // with more source packages than that, these have one of their own
 constexpr std::string_view kData = "data";
 constexpr std::string_view kOtherPackages = "other packages";
 constexpr std::string_view kApplication = "application";
 
 bool is_shared_data(std::string_view path) {
-  for (const std::string_view folder : {"/usr/share/zoneinfo/", "/etc/ssl/certs/", "/usr/share/ca-certificates/"}) {
+  for (const std::string_view folder :
+       {"/usr/share/zoneinfo/", "/etc/ssl/certs/", "/usr/share/ca-certificates/"}) {
     if (path.starts_with(folder)) return true;
   }
   return false;
@@ -35,18 +36,23 @@ bool is_of_the_image(std::string_view path) {
 
 class Planner {
  public:
-  Planner(const KeepInput& input, const KeepResult& kept)
-      : input_(input), kept_(kept), tree_(input.files.tree()) {}
+  Planner(const KeepInput& input, const KeepResult& kept, const std::vector<LayerTablePtr>& base)
+      : input_(input), kept_(kept), tree_(input.files.tree()), base_layers_(base.size()) {
+    for (const LayerTablePtr& table : base)
+      base_.apply(table);
+  }
 
   SlimPlan run(const EqualFiles& equal_files) {
-    for (const auto& [node, witness] : kept_.kept) keep(node);
+    for (const auto& [node, witness] : kept_.kept)
+      keep(node);
+    keep_base();
     keep_copyrights();
     generate();
     assign();
     if (equal_files) same_as_ = equal_files([this](NodeId node) { return number_of_layer(node); });
     SlimPlan plan;
     tree_.walk([&](NodeId node) {
-      if (is_directory(node) || layer_of_.contains(node) || generated_paths_.contains(path_of(node))) return;
+      if (is_directory(node) || nodes_.contains(node) || generated_paths_.contains(path_of(node))) return;
       ++plan.dropped;
     });
     for (const std::string& name : layer_order()) {
@@ -69,6 +75,40 @@ class Planner {
   void keep(NodeId node) {
     for (; node != kNone && nodes_.insert(node).second; node = tree_.node(node).parent) {
     }
+  }
+
+  // Whether the layers that stay show a node as the source does.
+  bool is_in_base(NodeId node) const {
+    return tree_.node(node).shown_by.layer < base_layers_ &&
+           tree_.inode_of(node).attributes.layer < base_layers_;
+  }
+
+  void keep_base() {
+    if (base_layers_ == 0) return;
+    base_.walk([&](NodeId of_base) {
+      if (of_base == Tree::kRoot) return;
+      const NodeId node = tree_.lookup(base_.path(of_base));
+      if (node != kNone) keep(node);
+    });
+  }
+
+  // What upper layers of the source deleted from the layers that stay.
+  std::vector<PlannedEntry> whiteouts(std::set<NodeId>& directories) const {
+    std::vector<PlannedEntry> entries;
+    base_.walk([&](NodeId of_base) {
+      if (of_base == Tree::kRoot) return;
+      const std::string path = base_.path(of_base);
+      if (tree_.lookup(path) != kNone || generated_paths_.contains("/" + path)) return;
+      const NodeId parent = tree_.lookup(base_.path(base_.node(of_base).parent));
+      if (parent == kNone || !is_directory(parent)) return;  // gone or replaced with its folder
+      for (NodeId at = parent; at != kNone && at != Tree::kRoot; at = tree_.node(at).parent)
+        directories.insert(at);
+      PlannedEntry item;
+      item.path = path;
+      item.entry.type = EntryType::kWhiteout;
+      entries.push_back(std::move(item));
+    });
+    return entries;
   }
 
   bool holds(std::string_view path) const {
@@ -99,8 +139,12 @@ class Planner {
       const NodeId node = input_.files.node(path);
       return node != kNone && nodes_.contains(node);
     };
-    std::vector<GeneratedFile> files = package_records(input_.files, input_.packages, left_, kept);
-    if (!kept_.cache_entries.empty()) files.push_back({"/etc/ld.so.cache", write_ld_cache(kept_.cache_entries)});
+    const bool has_manager = base_layers_ > 0 && base_.resolve("/var/lib/dpkg/status") != kNone;
+    std::vector<GeneratedFile> files =
+        package_records(input_.files, input_.packages, left_, kept,
+                        has_manager ? DpkgRecords::kStatusFile : DpkgRecords::kFolder);
+    if (!kept_.cache_entries.empty())
+      files.push_back({"/etc/ld.so.cache", write_ld_cache(kept_.cache_entries)});
     const auto out = sink_to([&](std::span<const std::byte> bytes) { generated_bytes_ += as_text(bytes); });
     TarWriter writer(*out);
     LayerTable texts;
@@ -119,7 +163,8 @@ class Planner {
     generated_ = indexer.finish();
   }
 
-  // Source package of a file, nothing for what is the image's own: unowned, or changed since it was installed.
+  // Source package of a file, nothing for what is the image's own: unowned, or changed since it was
+  // installed.
   std::optional<std::string> source_package(NodeId node, const std::string& path) const {
     if (const auto of = copyright_.find(node); of != copyright_.end()) {
       return input_.packages.packages()[of->second].source;
@@ -134,7 +179,7 @@ class Planner {
   void assign() {
     std::map<std::string, std::uint64_t> bytes;
     for (const NodeId node : nodes_) {
-      if (is_directory(node)) continue;
+      if (is_directory(node) || is_in_base(node)) continue;
       const std::string path = path_of(node);
       if (generated_paths_.contains(path)) continue;
       std::string name(kApplication);
@@ -147,7 +192,8 @@ class Planner {
         bytes[name] += entry == nullptr ? 0 : entry->size;
       }
     }
-    for (const auto& [name, size] : bytes) packages_.push_back(name);
+    for (const auto& [name, size] : bytes)
+      packages_.push_back(name);
     if (packages_.size() <= kMaxPackageLayers) return;
     std::vector<std::string> by_size = packages_;
     std::stable_sort(by_size.begin(), by_size.end(), [&](const std::string& a, const std::string& b) {
@@ -186,7 +232,8 @@ class Planner {
     std::set<NodeId> directories;
     std::map<InodeId, std::string> first_names;
     const auto add_parents = [&](NodeId node) {
-      for (NodeId at = tree_.node(node).parent; at != kNone && at != Tree::kRoot; at = tree_.node(at).parent) {
+      for (NodeId at = tree_.node(node).parent; at != kNone && at != Tree::kRoot;
+           at = tree_.node(at).parent) {
         if (!directories.insert(at).second) break;
       }
     };
@@ -206,7 +253,8 @@ class Planner {
       item.entry = tree_.entry(attributes);
       item.origin = &tree_.layer(attributes.layer);
       const InodeId inode = tree_.node(node).inode;
-      const auto [first, is_first] = first_names.emplace(same_as_.empty() ? inode : same_as_[inode], item.path);
+      const auto [first, is_first] =
+          first_names.emplace(same_as_.empty() ? inode : same_as_[inode], item.path);
       if (is_first) {
         if (item.entry.type == EntryType::kRegular) item.content = attributes;
       } else {
@@ -215,14 +263,19 @@ class Planner {
       }
       entries.push_back(std::move(item));
     });
-    if (last) add_generated_entries(entries, directories);
+    if (last) {
+      add_generated_entries(entries, directories);
+      for (PlannedEntry& whiteout : whiteouts(directories))
+        entries.push_back(std::move(whiteout));
+    }
     if (entries.empty() && !last) return build_layer({});
-    for (const NodeId node : directories) entries.push_back(directory(node, last));
+    for (const NodeId node : directories)
+      entries.push_back(directory(node, last));
     return build_layer(std::move(entries));
   }
 
-  // Directories below the last layer have time 0, so that equal kept sets are equal layers; the last layer shows all
-  // of them as they were.
+  // Directories below the last layer have time 0, so that equal kept sets are equal layers; the last layer
+  // shows all of them as they were.
   PlannedEntry directory(NodeId node, bool last) const {
     PlannedEntry item;
     item.path = tree_.path(node);
@@ -246,7 +299,8 @@ class Planner {
       item.entry = generated_->entries[i];
       item.content = {tree_.layer_count(), i};
       std::string_view parent = item.path;
-      for (std::size_t slash = parent.rfind('/'); slash != std::string_view::npos; slash = parent.rfind('/')) {
+      for (std::size_t slash = parent.rfind('/'); slash != std::string_view::npos;
+           slash = parent.rfind('/')) {
         parent = parent.substr(0, slash);
         const NodeId node = tree_.lookup(parent);
         if (node != kNone && is_directory(node)) {
@@ -265,6 +319,8 @@ class Planner {
   const KeepInput& input_;
   const KeepResult& kept_;
   const Tree& tree_;
+  std::size_t base_layers_ = 0;
+  Tree base_;               // of the layers that stay
   std::set<NodeId> nodes_;  // all that stays
   std::vector<PackageId> left_;
   std::map<NodeId, PackageId> copyright_;
@@ -278,8 +334,9 @@ class Planner {
 
 }  // namespace
 
-SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept, const EqualFiles& equal_files) {
-  return Planner(input, kept).run(equal_files);
+SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept, const EqualFiles& equal_files,
+                          const std::vector<LayerTablePtr>& base) {
+  return Planner(input, kept, base).run(equal_files);
 }
 
 }  // namespace imgslim

@@ -38,6 +38,9 @@ struct SlimPlan {
 using EqualFiles = std::function<std::vector<InodeId>(const std::function<std::optional<std::uint32_t>(NodeId)>&)>;
 
 // `input` and `kept` as they went into and came out of find_kept. Without `equal_files` no new hard links are made.
-SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept, const EqualFiles& equal_files = nullptr);
+// `base`: the source's lowest layers, which stay as they are below the new ones; what they show stays then, whatever
+// the keep rule says, and what upper layers deleted of it is deleted again.
+SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept, const EqualFiles& equal_files = nullptr,
+                          const std::vector<LayerTablePtr>& base = {});
 
 }  // namespace imgslim
