@@ -226,7 +226,7 @@ class Planner {
     return order;
   }
 
-  PlannedLayer build(const std::string& name) const {
+  PlannedLayer build(const std::string& name) {
     const bool last = name == kApplication;
     std::vector<PlannedEntry> entries;
     std::set<NodeId> directories;
@@ -269,8 +269,13 @@ class Planner {
         entries.push_back(std::move(whiteout));
     }
     if (entries.empty() && !last) return build_layer({});
-    for (const NodeId node : directories)
-      entries.push_back(directory(node, last));
+    for (const NodeId node : directories) {
+      PlannedEntry item = directory(node, last);
+      // Lower layers show it just so already.
+      const bool is_new = shown_below_.insert(node).second;
+      if (last && !is_new && item.entry.mtime == 0 && item.entry.mtime_nanoseconds == 0) continue;
+      entries.push_back(std::move(item));
+    }
     return build_layer(std::move(entries));
   }
 
@@ -330,6 +335,7 @@ class Planner {
   std::map<NodeId, std::string> layer_of_;
   std::vector<std::string> packages_;
   std::vector<InodeId> same_as_;
+  std::set<NodeId> shown_below_;  // directories that a layer built so far shows
 };
 
 }  // namespace
