@@ -415,4 +415,15 @@ inline std::string build_elf(const ElfDescription& description) {
   return ElfBuilder(description).build();
 }
 
+// A loader of glibc with the tables of a real one: its trusted directories are /lib and /usr/lib.
+inline std::string build_glibc_loader(const std::string& version = "2.38") {
+  ElfDescription loader;
+  loader.soname = "ld-linux-x86-64.so.2";
+  loader.read_only = std::string("\0", 1) + "/lib/" + '\0' + "/usr/lib/" + '\0' +
+                     std::string("\5\0\0\0\0\0\0\0\11\0\0\0\0\0\0\0", 16) + "/etc/ld.so.cache" + '\0' +
+                     "glibc-ld.so.cache" + '\0' + "x86-64-v4:x86-64-v3:x86-64-v2" + '\0' +
+                     "ld.so (GNU libc) stable release version " + version + ".\n" + '\0';
+  return build_elf(loader);
+}
+
 }  // namespace imgslim::testing

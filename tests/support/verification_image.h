@@ -22,13 +22,7 @@ class VerifiedTable : public TableFileSystem {
   VerifiedTable() {
     config.platform = {"linux", "amd64", ""};
     config.entrypoint = {"/app"};
-    ElfDescription loader;
-    loader.soname = "ld-linux-x86-64.so.2";
-    loader.read_only = std::string("\0", 1) + "/lib/" + '\0' + "/usr/lib/" + '\0' +
-                       std::string("\5\0\0\0\0\0\0\0\11\0\0\0\0\0\0\0", 16) + "/etc/ld.so.cache" + '\0' +
-                       "glibc-ld.so.cache" + '\0' + "x86-64-v4:x86-64-v3:x86-64-v2" + '\0' +
-                       "ld.so (GNU libc) stable release version 2.38.\n" + '\0';
-    file(kTestLoader, build_elf(loader));
+    file(kTestLoader, build_glibc_loader());
   }
   void program(const std::string& path, std::vector<std::string> needed, ElfDescription extra = {}) {
     extra.interpreter = kTestLoader;

@@ -24,13 +24,7 @@ constexpr char kLoader[] = "/lib64/ld-linux-x86-64.so.2";
 // A tree with a loader that has the tables of a real one, and a library in /lib.
 TableFileSystem small_tree() {
   TableFileSystem tree;
-  ElfDescription loader;
-  loader.soname = "ld-linux-x86-64.so.2";
-  loader.read_only = std::string("\0", 1) + "/lib/" + '\0' + "/usr/lib/" + '\0' +
-                     std::string("\5\0\0\0\0\0\0\0\11\0\0\0\0\0\0\0", 16) + "/etc/ld.so.cache" + '\0' +
-                     "glibc-ld.so.cache" + '\0' + "x86-64-v4:x86-64-v3:x86-64-v2" + '\0' +
-                     "ld.so (GNU libc) stable release version 2.38.\n" + '\0';
-  tree.file(kLoader, build_elf(loader));
+  tree.file(kLoader, testing::build_glibc_loader());
   ElfDescription library;
   library.soname = "liba.so";
   library.needed = {"libb.so"};
