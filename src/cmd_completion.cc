@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,11 +31,15 @@ struct CommandFlags {
   std::vector<Flag> flags;
 };
 
-std::vector<std::string> choices_of(const std::string& option) {
+std::vector<std::string> choices_of(const std::string& command, const std::string& option) {
   if (option == "form") return {"auto", "lossless", "tidy", "distroless"};
   if (option == "min-form") return {"lossless", "tidy", "distroless"};
   if (option == "compression") return {"gzip", "zstd"};
-  if (option == "format") return {"text", "json"};
+  if (option == "format") {
+    for (const CommandRow& row : commands()) {
+      if (row.name == command) return formats_of(row);
+    }
+  }
   if (option == "cpu") {
     std::vector<std::string> names{"baseline"};
     for (const std::string_view name : cpu_names())
@@ -54,7 +60,7 @@ std::vector<CommandFlags> flags_of(const CLI::App& command) {
       flag.shorts = option->get_snames();
       flag.description = option->get_description();
       flag.takes_value = option->get_type_size() != 0;
-      if (!flag.longs.empty()) flag.choices = choices_of(flag.longs[0]);
+      if (!flag.longs.empty()) flag.choices = choices_of(item.name, flag.longs[0]);
       item.flags.push_back(std::move(flag));
     }
     all.push_back(std::move(item));
@@ -86,14 +92,19 @@ std::string bash(const std::vector<CommandFlags>& all) {
   out += "  for ((i = 1; i < COMP_CWORD; i++)); do\n";
   out += "    case ${COMP_WORDS[i]} in -*) ;; *) command=${COMP_WORDS[i]}; break ;; esac\n  done\n";
   out += "  case $prev in\n";
-  std::vector<std::string> done;
+  // A flag of several commands completes to what any of them takes.
+  std::map<std::string, std::vector<std::string>> choices;
   for (const CommandFlags& command : all) {
     for (const Flag& flag : command.flags) {
-      if (flag.choices.empty() || std::find(done.begin(), done.end(), flag.longs[0]) != done.end()) continue;
-      done.push_back(flag.longs[0]);
-      out += fmt::format("    --{}) COMPREPLY=($(compgen -W '{}' -- \"$cur\")); return ;;\n", flag.longs[0],
-                         fmt::join(flag.choices, " "));
+      for (const std::string& choice : flag.choices) {
+        std::vector<std::string>& known = choices[flag.longs[0]];
+        if (std::find(known.begin(), known.end(), choice) == known.end()) known.push_back(choice);
+      }
     }
+  }
+  for (const auto& [flag, words_of_flag] : choices) {
+    out += fmt::format("    --{}) COMPREPLY=($(compgen -W '{}' -- \"$cur\")); return ;;\n", flag,
+                       fmt::join(words_of_flag, " "));
   }
   out += "  esac\n  case $command in\n";
   for (const CommandFlags& command : all) {

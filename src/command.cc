@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +19,16 @@ unsigned CommonOptions::thread_count() const {
   if (threads > 0) return threads;
   const unsigned processors = std::thread::hardware_concurrency();
   return processors > 0 ? processors : 1;
+}
+
+std::vector<std::string> formats_of(const CommandRow& row) {
+  std::vector<std::string> formats;
+  for (std::string_view rest = row.formats; !rest.empty();) {
+    const std::string_view word = rest.substr(0, rest.find(' '));
+    formats.emplace_back(word);
+    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+  }
+  return formats;
 }
 
 std::string spool_directory() {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -30,11 +31,16 @@ struct CommandRow {
   std::string_view summary;
   // Adds the command's arguments to `app` and returns what to run. `app` and `common` outlive the run.
   Run (*set_up)(CLI::App& app, const CommonOptions& common);
+  // What --format takes, divided by spaces.
+  std::string_view formats = "text json";
 };
 
 // All commands, in the order of --help.
 std::span<const CommandRow> commands();
+std::vector<std::string> formats_of(const CommandRow& row);
 
+Run set_up_audit(CLI::App& app, const CommonOptions& common);
+Run set_up_diff(CLI::App& app, const CommonOptions& common);
 Run set_up_inspect(CLI::App& app, const CommonOptions& common);
 Run set_up_optimize(CLI::App& app, const CommonOptions& common);
 Run set_up_verify(CLI::App& app, const CommonOptions& common);

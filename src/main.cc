@@ -17,6 +17,9 @@ namespace {
 
 constexpr CommandRow kCommands[] = {
     {"optimize", "write a smaller image that behaves the same", &set_up_optimize},
+    {"audit", "where the bytes of images come from, and budgets", &set_up_audit,
+     "text json dive-json markdown junit"},
+    {"diff", "what grew from one image to another, and why", &set_up_diff, "text json markdown"},
     {"inspect", "what one program loads and starts", &set_up_inspect},
     {"verify", "check that an image can start, from its files alone", &set_up_verify},
     {"completion", "print a completion script for a shell", &set_up_completion},
@@ -71,8 +74,8 @@ int run(int argc, char** argv) {
     CLI::App* command = app.add_subcommand(std::string(row.name), std::string(row.summary));
     command->add_flag("-q,--quiet", common.quiet, "no progress and no warnings");
     command->add_flag("-v,--verbose", common.verbose, "say more about what is done");
-    command->add_option("--format", common.format, "form of the result: text or json")
-        ->check(CLI::IsMember({"text", "json"}))
+    command->add_option("--format", common.format, fmt::format("form of the result: {}", row.formats))
+        ->check(CLI::IsMember(formats_of(row)))
         ->type_name("FORMAT");
     command->add_option("-j,--threads", common.threads, "threads to use (default: one a processor)")
         ->check(CLI::Range(1, 1024))

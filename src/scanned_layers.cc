@@ -22,7 +22,7 @@ BlobPtr open_layer(const ImageSource& source, const LayerDescriptor& layer) {
 }  // namespace
 
 ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, unsigned threads,
-                             Progress& progress) {
+                             Progress& progress, const std::function<Observers()>& observers) {
   std::vector<ScanJob> jobs;
   std::uint64_t total = 0;
   for (const SourceImage& image : set.images) {
@@ -45,6 +45,7 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
   }
   ScanOptions scan;
   scan.threads = threads;
+  if (observers) scan.observers = [&](std::size_t) { return observers(); };
   scan.progress = [&](std::uint64_t done, std::uint64_t all) { progress.at(done, all); };
   progress.begin(fmt::format("reading {} layers, {}", jobs.size(), human_bytes(total)));
   tables_ = scan_layers(jobs, scan);

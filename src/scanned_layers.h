@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -23,8 +24,9 @@ constexpr std::size_t kContentCacheBytes = std::size_t{4} << 20;
 // The layers of all images, each blob read once and its digests checked.
 class ScannedLayers {
  public:
-  // Throws Error{kBadImage, kIo} naming image and layer.
-  ScannedLayers(const ImageSource& source, const ImageSet& set, unsigned threads, Progress& progress);
+  // `observers`, if given, makes those of each layer. Throws Error{kBadImage, kIo} naming image and layer.
+  ScannedLayers(const ImageSource& source, const ImageSet& set, unsigned threads, Progress& progress,
+                const std::function<Observers()>& observers = nullptr);
 
   // Of one image of the set, from the bottom up.
   std::vector<LayerTablePtr> tables_of(const SourceImage& image) const;
