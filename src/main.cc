@@ -22,6 +22,7 @@ constexpr CommandRow kCommands[] = {
     {"diff", "what grew from one image to another, and why", &set_up_diff, "text json markdown"},
     {"inspect", "what one program loads and starts", &set_up_inspect},
     {"verify", "check that an image can start, from its files alone", &set_up_verify},
+    {"hook", "hold images to their budgets before git pushes", &set_up_hook, "text"},
     {"completion", "print a completion script for a shell", &set_up_completion},
 };
 

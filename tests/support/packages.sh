@@ -7,9 +7,10 @@ set -eu
 
 build='cmake g++ libarchive-dev libcapstone-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libisal-dev libssl-dev
     libyaml-cpp-dev libzstd-dev ninja-build nlohmann-json3-dev pkg-config zlib1g-dev doctest-dev'
-quick='binutils file git jq libarchive-tools mandoc openssl procps python3 strace util-linux xz-utils zstd'
+quick='binutils curl file git jq libarchive-tools mandoc openssl pre-commit procps python3 python3-yaml strace util-linux
+    xz-utils zstd'
 # The clients and runtimes that images are given to, what makes the test images, and the compilers of the sanitizers.
-test='apache2-utils attr busybox-static ca-certificates clang containerd curl docker-registry docker.io
+test='apache2-utils attr busybox-static ca-certificates clang containerd docker-registry docker.io
     gcc-aarch64-linux-gnu golang-go libc6-dev-arm64-cross libclang-rt-14-dev libsqlite3-dev mmdebstrap musl musl-dev
     musl-tools qemu-user-static runc skopeo sqlite3 tini uidmap umoci'
 full='clang-format clang-tidy libbenchmark-dev shellcheck tmux'
