@@ -31,7 +31,7 @@ std::string waste_advice(const ImageAudit& audit, const WasteGroup& group) {
 }  // namespace
 
 void find_advice(ImageAudit& audit) {
-  std::vector<Advice> advice;
+  std::vector<SizeAdvice> advice;
   for (const WasteGroup& group : audit.waste.groups)
     advice.push_back({group.bytes, group.compressed, waste_advice(audit, group)});
   for (const NamedSum& rule : audit.rule_sums) {
@@ -54,9 +54,9 @@ void find_advice(ImageAudit& audit) {
              "debug information and symbol tables in {}, most in {}; link with -ldflags '-s -w', or strip",
              count_text(debug.files, "program"), path_text(audit.entry(audit.debug[0].file).path))});
   }
-  std::erase_if(advice, [](const Advice& line) { return line.bytes < kLeastBytes; });
+  std::erase_if(advice, [](const SizeAdvice& line) { return line.bytes < kLeastBytes; });
   std::stable_sort(advice.begin(), advice.end(),
-                   [](const Advice& a, const Advice& b) { return a.bytes > b.bytes; });
+                   [](const SizeAdvice& a, const SizeAdvice& b) { return a.bytes > b.bytes; });
   audit.advice = std::move(advice);
 }
 

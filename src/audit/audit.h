@@ -69,7 +69,7 @@ struct FormSaving {
   Bytes bytes;
 };
 
-struct Advice {
+struct SizeAdvice {
   std::uint64_t bytes = 0;  // unpacked
   std::uint64_t compressed = 0;
   std::string text;  // one line
@@ -99,7 +99,7 @@ struct ImageAudit {
   std::vector<GoProgramSize> go_programs;  // largest first
   std::vector<DebugBytes> debug;           // largest first
   std::vector<FormSaving> forms;
-  std::vector<Advice> advice;  // by bytes
+  std::vector<SizeAdvice> advice;  // by bytes
 
   const Entry& entry(EntryRef ref) const { return tables[ref.layer]->entries[ref.entry]; }
   const AuditRow& row(EntryRef ref) const { return layers[ref.layer].rows[ref.entry]; }

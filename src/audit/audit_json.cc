@@ -131,7 +131,7 @@ Json named_json(const std::vector<NamedBytes>& rows) {
 
 Json go_json(const GoProgramSize& program) {
   Json modules = Json::array();
-  for (const GoModuleSize& module : program.modules) {
+  for (const GoModuleBytes& module : program.modules) {
     modules.push_back({{"module", text(module.path)},
                        {"version", or_null(module.version)},
                        {"sum", or_null(module.sum)},
@@ -188,7 +188,7 @@ Json image_json(const ImageAudit& audit) {
   for (const FormSaving& form : audit.forms)
     forms[form.form] = sum_json(form.bytes);
   Json advice = Json::array();
-  for (const Advice& line : audit.advice)
+  for (const SizeAdvice& line : audit.advice)
     advice.push_back({{"bytes", line.bytes}, {"compressed", line.compressed}, {"text", line.text}});
   return {{"name", text(audit.name)},
           {"platform", text(audit.platform)},

@@ -175,7 +175,7 @@ void add_go(const ImageAudit& audit, Page& page) {
     page.wrapped(parts_text(program.parts), 2);
     const std::size_t modules = page.rows(program.modules.size(), 8);
     for (std::size_t k = 0; k < modules; ++k) {
-      const GoModuleSize& module = program.modules[k];
+      const GoModuleBytes& module = program.modules[k];
       if (module.code == 0) continue;
       std::string packages;
       for (std::size_t p = 0; p < std::min<std::size_t>(module.packages.size(), 3); ++p) {
@@ -228,7 +228,7 @@ void add_advice(const ImageAudit& audit, Page& page) {
   page.heading("  unpacked compressed  advice");
   const std::size_t shown = page.rows(audit.advice.size(), 8);
   for (std::size_t i = 0; i < shown; ++i) {
-    const Advice& advice = audit.advice[i];
+    const SizeAdvice& advice = audit.advice[i];
     page.long_row(human_bytes(advice.bytes), human_bytes(advice.compressed), advice.text);
   }
   page.left_out(audit.advice.size(), shown);

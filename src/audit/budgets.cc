@@ -326,7 +326,7 @@ class Checker {
   void check_go_sum(const GoProgramSize& program, const std::string& file) {
     const GoSum& sums = go_sum(file);
     const std::string where = origin_of(program);
-    for (const GoModuleSize& module : program.modules) {
+    for (const GoModuleBytes& module : program.modules) {
       // The main module and the standard library have no line there; local replacements have no sum.
       if (module.is_main || module.path.empty() || module.path == "std" || module.sum.empty()) continue;
       const auto found = sums.sums.find(module.path + " " + module.version);

@@ -122,7 +122,7 @@ Footprint footprint_of(const ImageAudit& audit) {
     to.size = program.size;
     for (const NamedBytes& part : program.parts)
       to.parts[part.name] = part.bytes;
-    for (const GoModuleSize& module : program.modules) {
+    for (const GoModuleBytes& module : program.modules) {
       FootprintModule& row = to.modules[text(module.path)];
       row = {text(module.version), module.code, module.is_main, {}};
       for (const NamedBytes& package : module.packages)

@@ -29,10 +29,10 @@ bool is_below(std::string_view package, std::string_view module) {
 }
 
 void read_modules(const GoFacts& facts, GoProgramSize& out) {
-  std::vector<GoModuleSize>& modules = out.modules;
+  std::vector<GoModuleBytes>& modules = out.modules;
   if (facts.build) {
     const auto add = [&](const GoModule& module, bool is_main) {
-      GoModuleSize row;
+      GoModuleBytes row;
       row.path = module.path;
       row.version = module.replaced_by ? module.replaced_by->second : module.version;
       row.sum = module.sum;
@@ -79,8 +79,8 @@ void read_modules(const GoFacts& facts, GoProgramSize& out) {
     modules[i].packages = std::move(packages[i]);
   }
   std::stable_sort(modules.begin(), modules.end(),
-                   [](const GoModuleSize& a, const GoModuleSize& b) { return a.code > b.code; });
-  std::erase_if(modules, [](const GoModuleSize& module) { return module.path.empty() && module.code == 0; });
+                   [](const GoModuleBytes& a, const GoModuleBytes& b) { return a.code > b.code; });
+  std::erase_if(modules, [](const GoModuleBytes& module) { return module.path.empty() && module.code == 0; });
 }
 
 void read_parts(std::string_view bytes, const ElfFacts& elf, const GoFacts& facts, GoProgramSize& out) {

@@ -17,7 +17,7 @@ struct NamedBytes {
   std::uint64_t bytes = 0;
 };
 
-struct GoModuleSize {
+struct GoModuleBytes {
   std::string path;  // "std" for the standard library, "" for code of no Go package (C, assembly, generated)
   std::string version;
   std::string sum;
@@ -31,11 +31,11 @@ struct GoProgramSize {
   std::uint64_t size = 0;
   std::string go_version;
   std::string main_module;
-  std::string linkage;                // "" if it is not known
-  std::string opaque;                 // why there is less to say: "packed with UPX"
-  std::vector<NamedBytes> parts;      // of the whole file, largest first; they add up to `size`
-  std::vector<GoModuleSize> modules;  // largest first; all that are built in, also without code
-  std::vector<NamedBytes> embedded;   // largest first
+  std::string linkage;                 // "" if it is not known
+  std::string opaque;                  // why there is less to say: "packed with UPX"
+  std::vector<NamedBytes> parts;       // of the whole file, largest first; they add up to `size`
+  std::vector<GoModuleBytes> modules;  // largest first; all that are built in, also without code
+  std::vector<NamedBytes> embedded;    // largest first
 };
 
 // Nothing if the bytes are no Go program.

@@ -33,8 +33,8 @@ std::uint64_t sum(const std::vector<NamedBytes>& rows) {
   return all;
 }
 
-const GoModuleSize& module_named(const GoProgramSize& program, std::string_view path) {
-  for (const GoModuleSize& module : program.modules) {
+const GoModuleBytes& module_named(const GoProgramSize& program, std::string_view path) {
+  for (const GoModuleBytes& module : program.modules) {
     if (module.path == path) return module;
   }
   throw std::logic_error("no such module");
