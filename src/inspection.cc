@@ -8,6 +8,7 @@
 #include <set>
 
 #include "layers/error.h"
+#include "src/facts/library_names.h"
 #include "src/tree_names.h"
 
 namespace imgslim {
@@ -256,10 +257,8 @@ class Inspector {
     if (!out_.libraries) return {};
     if (name.find('*') != std::string::npos) {
       std::vector<std::string> all;
-      if (name.starts_with('/')) return files_matching(files_, name);
-      for (std::string directory : out_.libraries->loader().directories) {
-        if (!directory.ends_with('/')) directory += '/';
-        for (std::string& path : files_matching(files_, directory + name)) {
+      for (const std::string& match : library_names(cache_, *out_.libraries, name)) {
+        for (std::string& path : find_library(index, match)) {
           if (std::find(all.begin(), all.end(), path) == all.end()) all.push_back(std::move(path));
         }
       }

@@ -11,6 +11,7 @@
 
 #include "layers/error.h"
 #include "src/decisions/keep_search.h"
+#include "src/facts/library_names.h"
 #include "src/facts/search_cost.h"
 
 namespace imgslim {
@@ -350,10 +351,19 @@ void KeepSearch::follow_load(LibrarySearch& process, std::size_t caller, const D
   // A row says that the program goes on without; another class says what the code itself names.
   if (finding.row != nullptr && finding.may_be_missing) return;
   const Evidence names_evidence = std::min(finding.evidence, Evidence::kCandidate);
+  std::vector<std::string> names;
+  for (const std::string& name : finding.names) {
+    if (name.find('*') == std::string::npos) {
+      names.push_back(name);
+    } else {
+      for (std::string& match : library_names(objects_, process, name))
+        names.push_back(std::move(match));
+    }
+  }
   bool any = false;
-  for (std::size_t i = 0; i < finding.names.size() && i < kMaxNames; ++i) {
+  for (std::size_t i = 0; i < names.size() && i < kMaxNames; ++i) {
     const std::size_t before = process.objects().size();
-    const DlopenResult opened = process.open(caller, finding.names[i]);
+    const DlopenResult opened = process.open(caller, names[i]);
     if (!opened.object) continue;
     any = true;
     evidence.resize(std::max(evidence.size(), before), evidence[0]);

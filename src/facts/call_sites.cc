@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "src/facts/libc_texts.h"
+
 namespace imgslim {
 
 namespace {
@@ -40,10 +42,11 @@ constexpr std::array<std::string_view, 25> kNeverReturn = {"_Exit",
                                                            "xabort"};
 
 // Functions of libc that write nothing through what they are given but their own result.
-constexpr std::array<std::string_view, 46> kOnlyRead = {"__errno_location",
+constexpr std::array<std::string_view, 58> kOnlyRead = {"__errno_location",
                                                         "__fprintf_chk",
                                                         "__printf_chk",
                                                         "access",
+                                                        "atoi",
                                                         "close",
                                                         "dcgettext",
                                                         "dgettext",
@@ -60,32 +63,46 @@ constexpr std::array<std::string_view, 46> kOnlyRead = {"__errno_location",
                                                         "execve",
                                                         "execvp",
                                                         "execvpe",
+                                                        "fflush",
+                                                        "fopen",
+                                                        "fopen64",
                                                         "fprintf",
+                                                        "fputc",
                                                         "fputs",
                                                         "free",
+                                                        "fwrite",
+                                                        "g_free",
+                                                        "g_getenv",
                                                         "getenv",
                                                         "gettext",
                                                         "malloc",
+                                                        "open",
+                                                        "open64",
+                                                        "opendir",
                                                         "perror",
                                                         "popen",
                                                         "posix_spawn_file_actions_init",
                                                         "printf",
                                                         "putchar",
+                                                        "putenv",
                                                         "puts",
+                                                        "rewind",
                                                         "secure_getenv",
                                                         "setenv",
                                                         "strcasecmp",
-                                                        "strchr",
                                                         "strcmp",
                                                         "strdup",
-                                                        "strlen",
+                                                        "strncasecmp",
                                                         "strncmp",
-                                                        "strrchr",
-                                                        "strstr",
+                                                        "strtol",
+                                                        "strtoul",
                                                         "syslog",
                                                         "system",
                                                         "unsetenv",
                                                         "write"};
+
+// These write through later arguments.
+constexpr std::array<std::string_view, 5> kReadFirst = {"lstat", "lstat64", "readlink", "stat", "stat64"};
 
 template <std::size_t N>
 bool contains(const std::array<std::string_view, N>& names, std::string_view name) {
@@ -180,6 +197,9 @@ CallEffect CallSites::effect_of(std::uint64_t target, std::uint64_t slot) const 
     effect.returns =
         !contains(kNeverReturn, symbol) && !starts_with_any(symbol, {"_ZSt17__throw", "_ZSt20__throw"});
     effect.keeps_memory = contains(kOnlyRead, symbol);
+    effect.reads_first = contains(kReadFirst, symbol);
+    const TextFunction* text = text_function(symbol);
+    if (text != nullptr) effect.text = &text->effect;
     return effect;
   }
   const std::string_view name = function->name;

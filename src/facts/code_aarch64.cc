@@ -98,13 +98,9 @@ void note_changes(csh handle, const cs_insn& raw, CodeInstruction& result) {
   if (number >= 0 && number < kFirstVectorRegister) result.changed |= 1u << number;
 }
 
-// Stores of single bytes and the like: what they write is not followed.
+// Stores whose result is not followed.
 bool is_store(unsigned id) {
   switch (id) {
-    case ARM64_INS_STRB:
-    case ARM64_INS_STRH:
-    case ARM64_INS_STURB:
-    case ARM64_INS_STURH:
     case ARM64_INS_STXR:
     case ARM64_INS_STLXR:
     case ARM64_INS_STLR:
@@ -237,7 +233,9 @@ class Aarch64Instruction {
               last.shift.type == ARM64_SFT_LSL ? 1 << last.shift.value : 1 << (last.shift.value & 7);
           return assign(Operation::kAddressOf, address);
         }
-        return assign(adds ? Operation::kAdd : Operation::kSubtract, operand(1), operand(2));
+        // subs: a comparison whose difference is of use, too
+        const Operation subtract = detail_.update_flags ? Operation::kCompare : Operation::kSubtract;
+        return assign(adds ? Operation::kAdd : subtract, operand(1), operand(2));
       }
       case ARM64_INS_LSL:
         return detail_.op_count == 3 && operand(2).kind == Kind::kImmediate &&
@@ -294,6 +292,23 @@ class Aarch64Instruction {
           return true;
         }
         return assign(Operation::kMove, place);
+      case ARM64_INS_LDRB:
+      case ARM64_INS_LDURB:
+      case ARM64_INS_LDRH:
+      case ARM64_INS_LDURH:
+        if (!memory(1, place) || !assign(Operation::kMove, place)) return false;
+        result_.width = raw_.id == ARM64_INS_LDRB || raw_.id == ARM64_INS_LDURB ? 1 : 2;
+        return true;
+      case ARM64_INS_STRB:
+      case ARM64_INS_STURB:
+      case ARM64_INS_STRH:
+      case ARM64_INS_STURH:
+        if (!memory(1, place)) return false;
+        result_.operation = Operation::kMove;
+        result_.first = place;
+        result_.second = operand(0);
+        result_.width = raw_.id == ARM64_INS_STRB || raw_.id == ARM64_INS_STURB ? 1 : 2;
+        return true;
       case ARM64_INS_STR:
       case ARM64_INS_STUR:
         if (!memory(1, place)) return false;

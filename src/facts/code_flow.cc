@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "layers/bytes.h"
 #include "src/facts/code_state.h"
 
 namespace imgslim {
@@ -338,8 +339,10 @@ constexpr std::uint32_t bits(std::initializer_list<int> numbers) {
 }  // namespace
 
 const CallingConvention& CallingConvention::system_v() {
-  static const CallingConvention convention{
-      .arguments = {7, 6, 2, 1, 8, 9}, .results = {0, 2}, .preserved = bits({3, 4, 5, 12, 13, 14, 15})};
+  static const CallingConvention convention{.arguments = {7, 6, 2, 1, 8, 9},
+                                            .results = {0, 2},
+                                            .preserved = bits({3, 4, 5, 12, 13, 14, 15}),
+                                            .is_c = true};
   return convention;
 }
 
@@ -349,7 +352,8 @@ const CallingConvention& CallingConvention::aapcs64() {
       .results = {0, 1},
       .preserved = bits({19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 31}),
       .stack_pointer = 31,
-      .stack_at_entry = 0};
+      .stack_at_entry = 0,
+      .is_c = true};
   return convention;
 }
 
@@ -386,6 +390,12 @@ const CodeCall* FunctionFlow::call_at(std::uint64_t address) const {
 
 FunctionFlow follow_function(const FlowInput& input) {
   return Follower(input).run();
+}
+
+std::optional<std::int32_t> number_at(const ElfImage& image, std::uint64_t address) {
+  const auto bytes = image.bytes_at(address, 4);
+  if (!bytes) return std::nullopt;
+  return static_cast<std::int32_t>(*read_integer<std::uint32_t>(*bytes, 0));
 }
 
 bool may_change(const ElfImage& image, std::uint64_t address) {

@@ -7,7 +7,8 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <string_view>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "src/facts/code_reader.h"
@@ -24,6 +25,7 @@ struct CallingConvention {
   int stack_pointer = 4;
   std::int64_t stack_at_call = 0;   // of argument word 0 from the stack pointer before the call
   std::int64_t stack_at_entry = 8;  // the same from the stack pointer at entry
+  bool is_c = false;                // further words of arguments are on the stack
 
   static const CallingConvention& system_v();
   static const CallingConvention& aapcs64();
@@ -31,14 +33,38 @@ struct CallingConvention {
   static const CallingConvention& go_stack(std::uint16_t machine);      // ABI0
 };
 
+// What a callee of libc does with a text; numbers are those of its arguments.
+struct TextEffect {
+  enum class Result : std::uint8_t { kOther, kStart, kEnd, kLength, kInside };
+  int to = kNoRegister;      // where the text goes; kLength, kInside: where it is
+  int size = kNoRegister;    // how many bytes it may have there
+  int source = kNoRegister;  // plain bytes that are copied, `size` of them
+  bool allocates = false;    // `to` is a pointer that gets the address of new memory
+  Result result = Result::kOther;
+};
+
 // What is known of a callee.
 struct CallEffect {
   bool returns = true;
   bool keeps_memory = false;     // writes nothing that its arguments point to
+  bool reads_first = false;      // writes nothing that its first argument points to
   bool keeps_registers = false;  // write barriers and the like
   std::int64_t copies = 0;       // bytes copied, `copy_from` and `copy_to` being registers
   int copy_from = kNoRegister;
   int copy_to = kNoRegister;
+  const TextEffect* text = nullptr;
+};
+
+// Bytes that memory holds, or the calls one of which wrote a text there.
+struct CodePiece {
+  std::string bytes;
+  std::vector<std::uint64_t> writers;
+};
+
+// What the memory that an argument points to holds: its pieces, as far as they are known.
+struct CodeBuffer {
+  std::vector<CodePiece> pieces;
+  bool whole = false;  // to the text's end
 };
 
 struct CodeCall {
@@ -48,6 +74,7 @@ struct CodeCall {
   bool through_variable = false;       // the target is what a variable holds at start
   bool leaves = false;                 // a jump: the function's own caller gets the result
   std::vector<CodeValues> arguments;   // the first words, up to 12
+  std::vector<CodeBuffer> buffers;     // of C code: what each argument points to, in memory that is followed
 };
 
 struct CodeStore {
@@ -85,6 +112,9 @@ struct FlowInput {
 
 // Follows a function; code that is none gives an empty flow.
 FunctionFlow follow_function(const FlowInput& input);
+
+// The signed 32-bit number at an address.
+std::optional<std::int32_t> number_at(const ElfImage& image, std::uint64_t address);
 
 // Whether the word at an address can change after start-up: writable, and not in PT_GNU_RELRO.
 bool may_change(const ElfImage& image, std::uint64_t address);

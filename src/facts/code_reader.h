@@ -36,7 +36,7 @@ enum class CodeOperation : std::uint8_t {
   kShiftLeft,  // first = second << third
   kInsert,     // first = first with 16 bits at third replaced by second (movk)
   kSelect,     // first = either second or third, by `condition`
-  kCompare,    // second with third
+  kCompare,    // second with third; first, if any, = second - third
   kLoadPair,   // first, fourth = the words at second
   kStorePair,  // the words at first = second, third
   kPush,       // second

@@ -47,6 +47,12 @@ CodeValues with_origin(CodeValues values, std::uint64_t origin) {
   return result;
 }
 
+// What a load of `width` bytes gives of a word that is followed.
+CodeValues loaded(const CodeState::Word& word, int width) {
+  const bool other_width = word.width < width || (width < 4 && word.width != width);
+  return word.cut || other_width ? CodeValues::nothing_known() : word.values;
+}
+
 // Whether `into` changed.
 bool meet_values(CodeValues& into, const CodeValues& from, std::uint64_t loop, bool forget) {
   if (into == from) return false;
@@ -92,7 +98,12 @@ bool CodeState::meet(const CodeState& other, std::uint64_t loop, bool forget) {
   for (auto it = memory.begin(); it != memory.end();) {
     const auto there = other.memory.find(it->first);
     if (there != other.memory.end()) {
-      changed = meet_values(it->second, there->second, loop, forget) || changed;
+      changed = meet_values(it->second.values, there->second.values, loop, forget) || changed;
+      const int width = std::min(it->second.width, there->second.width);
+      const bool cut = it->second.cut || there->second.cut || it->second.width != there->second.width;
+      changed = changed || width != it->second.width || cut != it->second.cut;
+      it->second.width = width;
+      it->second.cut = cut;
     } else if (it->first.first == 0) {
       it = memory.erase(it);
       changed = true;
@@ -100,10 +111,10 @@ bool CodeState::meet(const CodeState& other, std::uint64_t loop, bool forget) {
     }
     ++it;
   }
-  for (const auto& [place, values] : other.memory) {
+  for (const auto& [place, word] : other.memory) {
     // What a call returned exists on the paths through the call alone.
     if (place.first == 0 || memory.size() >= kMostPlaces) continue;
-    changed = memory.emplace(place, values).second || changed;
+    changed = memory.emplace(place, word).second || changed;
   }
   return changed;
 }
@@ -153,8 +164,8 @@ CodeValues CodeStep::address_of(const CodeOperand& memory) {
     place = add_constant(place, memory.offset);
   }
   if (memory.index != kNoRegister) {
-    place = add_values(place,
-                       scale_values(state_.registers[static_cast<std::size_t>(memory.index)], memory.scale));
+    place =
+        sum_of(place, scale_values(state_.registers[static_cast<std::size_t>(memory.index)], memory.scale));
   }
   return place;
 }
@@ -173,7 +184,7 @@ CodeValues CodeStep::load_one(const CodeValue& place, int width) {
       return constant_at(static_cast<std::uint64_t>(place.value), width);
     case Kind::kStack: {
       const auto found = state_.memory.find({0, place.value});
-      if (found != state_.memory.end()) return found->second;
+      if (found != state_.memory.end()) return loaded(found->second, width);
       const std::int64_t word = place.value - input_.convention->stack_at_entry;
       if (input_.convention->arguments.empty() && word >= 0 && word < 256 && word % 8 == 0) {
         return CodeValues::one({.kind = Kind::kParameter, .value = word / 8});
@@ -184,11 +195,16 @@ CodeValues CodeStep::load_one(const CodeValue& place, int width) {
     case Kind::kResult: {
       if (place.kind == Kind::kResult && place.value != 0) return CodeValues::nothing_known();
       const auto found = state_.memory.find({place.site, place.value});
-      return found != state_.memory.end() ? found->second : CodeValues::nothing_known();
+      return found != state_.memory.end() ? loaded(found->second, width) : CodeValues::nothing_known();
     }
     case Kind::kRange: {
       CodeValue table = place;
       table.kind = Kind::kTable;
+      if (width == 4 && !may_change(*input_.image, static_cast<std::uint64_t>(place.value))) {
+        table.kind = Kind::kNumbers;
+        table.first = 0;
+        return CodeValues::one(table);
+      }
       if (width < 8 || !input_.image->pointer_at(static_cast<std::uint64_t>(place.value))) {
         return CodeValues::nothing_known();
       }
@@ -203,7 +219,11 @@ CodeValues CodeStep::load_one(const CodeValue& place, int width) {
     }
     case Kind::kParameter:
     case Kind::kTable:
+    case Kind::kNumbers:
     case Kind::kPointee:
+    case Kind::kText:
+    case Kind::kTextPointer:
+    case Kind::kFrame:
       break;
   }
   return CodeValues::nothing_known();
@@ -220,7 +240,7 @@ CodeValues CodeStep::load_rounds(const CodeValue& range) {
       break;
     }
     const std::uint64_t origin = kRoundOrigin | (range.site << 10) | static_cast<std::uint64_t>(k);
-    result.add(with_origin(found->second, origin));
+    result.add(with_origin(found->second.values, origin));
   }
   return result;
 }
@@ -228,6 +248,7 @@ CodeValues CodeStep::load_rounds(const CodeValue& range) {
 CodeValues CodeStep::constant_at(std::uint64_t address, int width) {
   const ElfImage& image = *input_.image;
   if (image.symbol_at_slot(address) || may_change(image, address)) {
+    if (width < 4) return CodeValues::nothing_known();
     return CodeValues::one(
         {.kind = Kind::kGlobal, .value = static_cast<std::int64_t>(address), .origin = block_});
   }
@@ -235,9 +256,12 @@ CodeValues CodeStep::constant_at(std::uint64_t address, int width) {
     const auto word = image.pointer_at(address);
     return word ? CodeValues::constant(*word, block_) : CodeValues::nothing_known();
   }
-  const auto bytes = image.bytes_at(address, 4);
+  const auto bytes = image.bytes_at(address, static_cast<std::uint64_t>(std::min(width, 4)));
   if (!bytes) return CodeValues::nothing_known();
-  return CodeValues::constant(*read_integer<std::uint32_t>(*bytes, 0), block_);
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < bytes->size(); ++i)
+    value |= static_cast<std::uint64_t>(static_cast<unsigned char>((*bytes)[i])) << (8 * i);
+  return CodeValues::constant(value, block_);
 }
 
 void CodeStep::write(const CodeOperand& operand, const CodeValues& values, int width) {
@@ -267,6 +291,8 @@ void CodeStep::store(const CodeValues& place, const CodeValues& values, int widt
       store_at({one.site, one.kind == Kind::kResult ? 0 : one.value}, values, width, surely);
     } else if (one.kind == Kind::kStackRange) {
       forget_from({0, std::min(one.value, one.first)}, kEscapedBytes);
+    } else if (one.kind == Kind::kFrame) {
+      forget_texts({one.site, one.value}, kEscapedBytes);
     }
     const bool shown = one.kind == Kind::kConstant || one.kind == Kind::kObject || one.kind == Kind::kResult;
     if (record_ != nullptr && shown) record_->stores.push_back({address_, one, values, width});
@@ -275,17 +301,41 @@ void CodeStep::store(const CodeValues& place, const CodeValues& values, int widt
 
 void CodeStep::store_at(const CodeState::Place& place, const CodeValues& values, int width, bool surely) {
   // Words that overlap the one written are no longer whole.
+  CodeState::Word tail;
+  bool has_tail = false;
   auto it = state_.memory.lower_bound({place.first, sum(place.second, -7)});
   while (it != state_.memory.end() && it->first.first == place.first &&
          it->first.second < sum(place.second, width)) {
-    it = it->first.second == place.second ? std::next(it) : state_.memory.erase(it);
+    CodeState::Word& word = it->second;
+    const std::int64_t before = sum(place.second, sum(~it->first.second, 1));
+    if (before == 0 || (before > 0 && word.width <= before)) {
+      ++it;
+    } else if (before > 0 && word.values.is_constant()) {
+      word.width = static_cast<int>(before);
+      word.cut = true;
+      ++it;
+    } else {
+      const std::int64_t covered = sum(place.second, width) - it->first.second;
+      if (before < 0 && word.values.is_constant() && covered > 0 && covered < word.width) {
+        tail = {word.values, word.width - static_cast<int>(covered), true};
+        tail.values.any.front().value = static_cast<std::int64_t>(
+            static_cast<std::uint64_t>(word.values.any.front().value) >> (8 * covered));
+        has_tail = true;
+      }
+      it = state_.memory.erase(it);
+    }
   }
+  if (has_tail) state_.memory[{place.first, sum(place.second, width)}] = tail;
   if (!surely) {
     const auto found = state_.memory.find(place);
-    if (found != state_.memory.end()) found->second.add(values);
+    if (found == state_.memory.end()) return;
+    found->second.values.add(values);
+    found->second.cut = found->second.cut || found->second.width != width;
     return;
   }
-  if (state_.memory.size() < kMostPlaces || state_.memory.count(place) != 0) state_.memory[place] = values;
+  if (state_.memory.size() < kMostPlaces || state_.memory.count(place) != 0) {
+    state_.memory[place] = {values, width, false};
+  }
 }
 
 void CodeStep::forget_from(const CodeState::Place& place, std::int64_t length) {
@@ -328,21 +378,9 @@ void CodeStep::run(const CodeInstruction& instruction) {
       write(instruction.first, address_of(instruction.second), width);
       break;
     case Operation::kAdd:
-    case Operation::kSubtract: {
-      const CodeValues left = read(instruction.second, width);
-      const CodeValues right = read(instruction.third, width);
-      const bool adds = instruction.operation == Operation::kAdd;
-      CodeValues result;
-      if (right.is_constant()) {
-        const std::int64_t amount =
-            width >= 8 ? right.any.front().value : static_cast<std::int32_t>(right.any.front().value);
-        result = add_constant(left, adds ? amount : sum(~amount, 1));
-      } else {
-        result = adds ? add_values(left, right) : CodeValues::nothing_known();
-      }
-      write(instruction.first, result, width);
+    case Operation::kSubtract:
+      write(instruction.first, difference_or_sum(instruction), width);
       break;
-    }
     case Operation::kShiftLeft: {
       const CodeValues amount = read(instruction.third, 8);
       const bool known =
@@ -370,6 +408,9 @@ void CodeStep::run(const CodeInstruction& instruction) {
       break;
     case Operation::kCompare:
       compare(instruction);
+      if (instruction.first.kind == OperandKind::kRegister) {
+        write(instruction.first, difference_or_sum(instruction), width);
+      }
       break;
     case Operation::kLoadPair: {
       const CodeValues low = read_word(instruction.second, 0, width);
@@ -423,8 +464,12 @@ void CodeStep::run(const CodeInstruction& instruction) {
     case Operation::kBranch:
       leave(instruction);  // clang makes conditional tail calls
       if (comparison_.loop != 0 && instruction.condition != CodeCondition::kAlways) {
-        const std::int64_t count =
-            comparison_.rounds + (instruction.condition == CodeCondition::kInclusive ? 1 : 0);
+        // What is compared is this round's value, and the branch goes on to the next round.
+        const bool late = comparison_.unstepped && instruction.first.kind == OperandKind::kImmediate &&
+                          static_cast<std::uint64_t>(instruction.first.offset) == comparison_.loop;
+        const std::int64_t count = comparison_.rounds +
+                                   (instruction.condition == CodeCondition::kInclusive ? 1 : 0) +
+                                   (late ? 1 : 0);
         if (count > 0 && count <= kMostRounds) {
           const auto [known, is_new] = rounds_.emplace(comparison_.loop, count);
           if (!is_new) known->second = std::min(known->second, count);
@@ -441,13 +486,31 @@ void CodeStep::run(const CodeInstruction& instruction) {
   }
 }
 
+CodeValues CodeStep::difference_or_sum(const CodeInstruction& instruction) {
+  const int width = instruction.width;
+  const CodeValues left = read(instruction.second, width);
+  const CodeValues right = read(instruction.third, width);
+  const bool adds = instruction.operation == Operation::kAdd;
+  if (!right.is_constant()) return adds ? sum_of(left, right) : CodeValues::nothing_known();
+  const std::int64_t amount =
+      width >= 8 ? right.any.front().value : static_cast<std::int32_t>(right.any.front().value);
+  return add_constant(left, adds ? amount : sum(~amount, 1));
+}
+
 void CodeStep::move(const CodeInstruction& instruction) {
   const CodeOperand& to = instruction.first;
   const CodeOperand& from = instruction.second;
   const bool to_vector = to.kind == OperandKind::kRegister && to.base >= kFirstVectorRegister;
   if (instruction.width != 16) {
     const int width = instruction.width;
-    const CodeValues values = width >= 4 ? read(from, width) : CodeValues::nothing_known();
+    CodeValues values = read(from, width);
+    if (width < 4) {
+      // Of narrow values, only what they are in full is known.
+      const std::uint64_t mask = (std::uint64_t{1} << (8 * width)) - 1;
+      values = values.is_constant()
+                   ? CodeValues::constant(static_cast<std::uint64_t>(values.any.front().value) & mask, block_)
+                   : CodeValues::nothing_known();
+    }
     write(to, values, width);
     if (to_vector) {
       state_.registers[static_cast<std::size_t>(to.base) + 1] = CodeValues::constant(0, block_);
@@ -510,6 +573,7 @@ void CodeStep::compare(const CodeInstruction& instruction) {
   const std::int64_t distance = sum(last.value, sum(~range->first, 1));
   if (distance < 0 || distance > range->stride * kMostRounds) return;
   comparison_.loop = range->site;
+  comparison_.unstepped = range->value == range->first;
   comparison_.rounds = (distance + range->stride - 1) / range->stride;
 }
 
@@ -568,6 +632,12 @@ void CodeStep::add_arguments(CodeCall& call) {
                              .base = convention.stack_pointer,
                              .offset = convention.stack_at_call + 8 * static_cast<std::int64_t>(i)};
       call.arguments.push_back(read(word, 8));
+    } else if (convention.is_c) {
+      const CodeOperand word{.kind = OperandKind::kMemory,
+                             .base = convention.stack_pointer,
+                             .offset = 8 * static_cast<std::int64_t>(i - convention.arguments.size())};
+      const CodeValues values = read(word, 8);
+      call.arguments.push_back(values.unknown ? read(word, 4) : values);
     }
   }
 }
@@ -585,6 +655,10 @@ void CodeStep::leave(const CodeInstruction& instruction) {
   }
   if (record_ != nullptr) {
     add_arguments(call);
+    if (input_.convention->is_c) {
+      for (const CodeValues& argument : call.arguments)
+        call.buffers.push_back(buffer_at(argument));
+    }
     record_->calls.push_back(call);
   }
   if (!jumps) after_call(instruction, call);
@@ -605,11 +679,17 @@ void CodeStep::after_call(const CodeInstruction& instruction, const CodeCall& ca
     return;
   }
   if (effect.keeps_registers) return;
-  if (!effect.keeps_memory) {
-    CodeCall seen;
-    add_arguments(seen);
-    const std::size_t count = std::min<std::size_t>(seen.arguments.size(), 9);
+  CodeCall seen;
+  seen.address = call.address;
+  if (!effect.keeps_memory || effect.text != nullptr) add_arguments(seen);
+  std::optional<CodeValues> returned;
+  if (effect.text != nullptr) {
+    returned = write_text(*effect.text, seen);
+  } else if (!effect.keeps_memory) {
+    const std::size_t most = convention.arguments.empty() ? 9 : convention.arguments.size();
+    const std::size_t count = std::min<std::size_t>({seen.arguments.size(), most, 9});
     for (std::size_t i = 0; i < count; ++i) {
+      if (effect.reads_first && i == 0) continue;
       // A Go slice, pointer with equal length and capacity, ends where it says: elements of 16 bytes at most
       // are what variadic calls pass.
       std::int64_t length = kEscapedBytes;
@@ -621,8 +701,11 @@ void CodeStep::after_call(const CodeInstruction& instruction, const CodeCall& ca
         if (is_slice && convention.results.size() != 2) length = 16 * elements;
       }
       for (const CodeValue& value : seen.arguments[i].any) {
-        if (value.kind == Kind::kStack || value.kind == Kind::kStackRange)
+        if (value.kind == Kind::kStack || value.kind == Kind::kStackRange) {
           forget_from({0, value.value}, length);
+        } else if (const auto object = place_of(value); object && convention.is_c) {
+          forget_texts(*object, kEscapedBytes);
+        }
       }
     }
   }
@@ -634,6 +717,7 @@ void CodeStep::after_call(const CodeInstruction& instruction, const CodeCall& ca
     state_.registers[static_cast<std::size_t>(convention.results[i])] = CodeValues::one(
         {.kind = Kind::kResult, .value = static_cast<std::int64_t>(i), .site = instruction.address});
   }
+  if (returned) state_.registers[static_cast<std::size_t>(convention.results[0])] = std::move(*returned);
   if (convention.arguments.empty()) {
     for (std::size_t i = 0; i < kArgumentWords; ++i) {
       const CodeOperand word{.kind = OperandKind::kMemory,

@@ -16,8 +16,14 @@ namespace imgslim {
 struct CodeState {
   // Words in memory: (0, offset from the stack pointer at entry) or (call that returned it, offset).
   using Place = std::pair<std::uint64_t, std::int64_t>;
+  struct Word {
+    CodeValues values;
+    int width = 8;     // bytes, of a text the first
+    bool cut = false;  // its end was written over
+    bool operator==(const Word&) const = default;
+  };
   std::array<CodeValues, kRegisters> registers;
-  std::map<Place, CodeValues> memory;
+  std::map<Place, Word> memory;
 
   static CodeState at_entry(const CallingConvention& convention);
   // Joins the state of another path; `loop` is the head of the loop it comes around, or 0. With
@@ -39,6 +45,7 @@ class CodeStep {
     std::uint64_t address = 0;
     std::uint64_t loop = 0;  // 0: none that ends a loop
     std::int64_t rounds = 0;
+    bool unstepped = false;  // before the step of the round
   };
 
   CodeValues read(const CodeOperand& operand, int width);
@@ -54,6 +61,21 @@ class CodeStep {
   void store_at(const CodeState::Place& place, const CodeValues& values, int width, bool surely);
   void forget_from(const CodeState::Place& place, std::int64_t length);
 
+  // Texts: code_buffers.cc.
+  static std::optional<CodeState::Place> place_of(const CodeValue& address);
+  static std::optional<CodeState::Place> only_place_of(const CodeValues& address);
+  // The call that wrote the text at a place, or 0.
+  std::uint64_t writer_at(const CodeState::Place& place) const;
+  // Where a text begins that `writer` wrote, at `place` or little before.
+  std::optional<CodeState::Place> start_of_text(const CodeState::Place& place, std::uint64_t writer) const;
+  CodeValues sum_of(const CodeValues& a, const CodeValues& b) const;
+  void forget_texts(const CodeState::Place& start, std::int64_t length);
+  bool copy_constant(const CodeState::Place& to, const CodeValues& from, std::int64_t bytes);
+  // What the callee returns, if that is known.
+  std::optional<CodeValues> write_text(const TextEffect& text, const CodeCall& call);
+  CodeBuffer buffer_at(const CodeValues& address) const;
+
+  CodeValues difference_or_sum(const CodeInstruction& instruction);
   void move(const CodeInstruction& instruction);
   void select(const CodeInstruction& instruction);
   void compare(const CodeInstruction& instruction);

@@ -20,26 +20,6 @@ constexpr std::size_t kMostRounds = 256;
 constexpr std::size_t kMostQueries = 3000;
 constexpr std::uint64_t kLongestText = 4096;
 
-void add(std::vector<CodeText>& texts, const CodeText& text) {
-  if (texts.size() < kMostTexts && std::find(texts.begin(), texts.end(), text) == texts.end())
-    texts.push_back(text);
-}
-
-CodeText whole(std::string text, bool assembled = false) {
-  CodeText result;
-  result.prefix = std::move(text);
-  result.assembled = assembled;
-  return result;
-}
-
-CodeText open_text(Rest rest, std::uint64_t function, std::string detail = {}) {
-  CodeText result;
-  result.rest = rest;
-  result.function = function;
-  result.detail = std::move(detail);
-  return result;
-}
-
 bool is_text(std::string_view bytes) {
   return std::none_of(bytes.begin(), bytes.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
@@ -51,8 +31,29 @@ bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-// One after the other; of two that are open, only the first is told.
-CodeText join(const CodeText& a, const CodeText& b) {
+}  // namespace
+
+void add_text(std::vector<CodeText>& texts, const CodeText& text) {
+  if (texts.size() < kMostTexts && std::find(texts.begin(), texts.end(), text) == texts.end())
+    texts.push_back(text);
+}
+
+CodeText whole_text(std::string text, bool assembled) {
+  CodeText result;
+  result.prefix = std::move(text);
+  result.assembled = assembled;
+  return result;
+}
+
+CodeText open_text(Rest rest, std::uint64_t function, std::string detail) {
+  CodeText result;
+  result.rest = rest;
+  result.function = function;
+  result.detail = std::move(detail);
+  return result;
+}
+
+CodeText join_texts(const CodeText& a, const CodeText& b) {
   CodeText result = a;
   result.assembled = true;
   if (a.rest == Rest::kNothing) {
@@ -71,7 +72,14 @@ CodeText join(const CodeText& a, const CodeText& b) {
   return result;
 }
 
-}  // namespace
+std::vector<CodeText> join_texts(const std::vector<CodeText>& first, const std::vector<CodeText>& second) {
+  std::vector<CodeText> texts;
+  for (const CodeText& a : first) {
+    for (const CodeText& b : second)
+      add_text(texts, join_texts(a, b));
+  }
+  return texts;
+}
 
 // A pointer and a length that belong together.
 struct CodeTexts::Pair {
@@ -113,9 +121,21 @@ std::optional<std::string> CodeTexts::go_string(std::uint64_t address, std::uint
   return std::string(*bytes);
 }
 
+std::vector<CodeText> CodeTexts::c_argument(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
+                                            int depth) const {
+  if (index >= call.arguments.size()) {
+    return {open_text(Rest::kUnknown, flow.start, "an argument that is not followed")};
+  }
+  return c_texts(flow, call.arguments[index], index < call.buffers.size() ? &call.buffers[index] : nullptr,
+                 depth);
+}
+
 std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeValues& values,
-                                         int depth) const {
+                                         const CodeBuffer* buffer, int depth) const {
   std::vector<CodeText> texts;
+  if (buffer != nullptr && (buffer->whole || !buffer->pieces.empty()) && depth < kDeepest) {
+    return buffer_texts(flow, *buffer, depth + 1);
+  }
   const ElfImage& image = sites_.image();
   std::vector<CodeValue> any = values.any;
   // Elements of a table in the frame come in its order.
@@ -127,18 +147,18 @@ std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeVal
       case Kind::kConstant: {
         const auto text = address == 0 ? std::nullopt : image.c_string_at(address);
         if (text && is_text(*text)) {
-          add(texts, whole(std::string(*text), value.origin >> 63 != 0));
+          add_text(texts, whole_text(std::string(*text), value.origin >> 63 != 0));
         } else if (address != 0) {
-          add(texts, open_text(Rest::kUnknown, flow.start, "a buffer"));
+          add_text(texts, open_text(Rest::kUnknown, flow.start, "a buffer"));
         } else {
-          add(texts, open_text(Rest::kUnknown, flow.start, "null"));
+          add_text(texts, open_text(Rest::kUnknown, flow.start, "null"));
         }
         break;
       }
       case Kind::kParameter: {
         CodeText text = open_text(Rest::kParameter, flow.start);
         text.parameter = value.value;
-        add(texts, text);
+        add_text(texts, text);
         break;
       }
       case Kind::kResult:
@@ -147,23 +167,31 @@ std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeVal
       case Kind::kTable:
         add_c_table(flow, value, texts);
         break;
+      case Kind::kRange:
+      case Kind::kNumbers:
+        add_c_rows(flow, value, texts);
+        break;
+      case Kind::kTextPointer:
+        for (const CodeText& text : written_texts(flow, value.site, depth + 1))
+          add_text(texts, text);
+        break;
       case Kind::kGlobal: {
         const auto initial = image.symbol_at_slot(address) ? std::nullopt : image.pointer_at(address);
         const auto text = initial && *initial != 0 ? image.c_string_at(*initial) : std::nullopt;
         if (text && !text->empty() && is_text(*text)) {
-          add(texts, whole(std::string(*text), true));
+          add_text(texts, whole_text(std::string(*text), true));
         } else {
-          add(texts, open_text(Rest::kUnknown, flow.start, "a variable"));
+          add_text(texts, open_text(Rest::kUnknown, flow.start, "a variable"));
         }
         break;
       }
       default:
-        add(texts, open_text(Rest::kUnknown, flow.start,
-                             value.kind == Kind::kStack ? "built in a buffer" : "not a constant"));
+        add_text(texts, open_text(Rest::kUnknown, flow.start,
+                                  value.kind == Kind::kStack ? "built in a buffer" : "not a constant"));
     }
   }
   if (values.unknown || values.any.empty())
-    add(texts, open_text(Rest::kUnknown, flow.start, "not a constant"));
+    add_text(texts, open_text(Rest::kUnknown, flow.start, "not a constant"));
   return texts;
 }
 
@@ -174,12 +202,14 @@ void CodeTexts::add_c_result(const FunctionFlow& flow, const CodeValue& result, 
   std::vector<CodeText> made;
   if (call != nullptr && depth < kDeepest && !call->arguments.empty()) {
     if (callee == "getenv" || callee == "secure_getenv") {
-      for (const CodeText& name : c_texts(flow, call->arguments[0], depth + 1)) {
+      for (const CodeText& name : c_argument(flow, *call, 0, depth + 1)) {
         made.push_back(
             open_text(Rest::kEnvironment, flow.start, name.rest == Rest::kNothing ? name.prefix : ""));
       }
     } else if (callee == "strdup" || callee == "xstrdup" || callee == "g_strdup") {
-      made = c_texts(flow, call->arguments[0], depth + 1);
+      made = c_argument(flow, *call, 0, depth + 1);
+    } else if (callee == "g_strdup_printf") {
+      made = formatted(flow, *call, 0, depth + 1);
     } else if (ends_with(callee, "._Cfunc_CString") || ends_with(callee, "._Cfunc__CMalloc")) {
       if (call->arguments.size() > 1)
         made = go_texts(flow, call->arguments[0], call->arguments[1], depth + 1);
@@ -190,7 +220,7 @@ void CodeTexts::add_c_result(const FunctionFlow& flow, const CodeValue& result, 
                              callee.empty() ? "result of a call" : "result of " + std::string(callee)));
   }
   for (const CodeText& text : made)
-    add(texts, text);
+    add_text(texts, text);
 }
 
 void CodeTexts::add_c_table(const FunctionFlow& flow, const CodeValue& table,
@@ -204,10 +234,32 @@ void CodeTexts::add_c_table(const FunctionFlow& flow, const CodeValue& table,
     const auto pointer = image.pointer_at(place);
     const auto text = pointer && *pointer != 0 ? image.c_string_at(*pointer) : std::nullopt;
     if (!text || text->empty() || !is_text(*text)) break;
-    add(texts, whole(std::string(*text), true));
+    add_text(texts, whole_text(std::string(*text), true));
     any = true;
   }
-  if (!any) add(texts, open_text(Rest::kUnknown, flow.start, "element of a table"));
+  if (!any) add_text(texts, open_text(Rest::kUnknown, flow.start, "element of a table"));
+}
+
+// Texts of equal room one after the other, or by their distance from a base.
+void CodeTexts::add_c_rows(const FunctionFlow& flow, const CodeValue& rows,
+                           std::vector<CodeText>& texts) const {
+  const ElfImage& image = sites_.image();
+  const auto known = flow.rounds.find(rows.site);
+  const std::size_t end = known != flow.rounds.end() ? static_cast<std::size_t>(known->second) : 0;
+  bool any = false;
+  for (std::size_t k = 0; k < end; ++k) {
+    auto place = static_cast<std::uint64_t>(rows.value) + k * static_cast<std::uint64_t>(rows.stride);
+    if (rows.kind == Kind::kNumbers) {
+      const auto number = number_at(image, place);
+      if (!number) break;
+      place = static_cast<std::uint64_t>(rows.first) + static_cast<std::uint64_t>(*number);
+    }
+    const auto text = may_change(image, place) ? std::nullopt : image.c_string_at(place);
+    if (!text || text->empty() || !is_text(*text)) break;
+    add_text(texts, whole_text(std::string(*text), true));
+    any = true;
+  }
+  if (!any) add_text(texts, open_text(Rest::kUnknown, flow.start, "element of a table"));
 }
 
 void CodeTexts::add_go_table(const FunctionFlow& flow, const CodeValue& table,
@@ -223,15 +275,15 @@ void CodeTexts::add_go_table(const FunctionFlow& flow, const CodeValue& table,
     if (!pointer || !length || *pointer == 0 || *length == 0) break;
     const auto text = go_string(*pointer, *length);
     if (!text) break;
-    add(texts, whole(*text, true));
+    add_text(texts, whole_text(*text, true));
     any = true;
   }
-  if (!any) add(texts, open_text(Rest::kUnknown, flow.start, "element of a table"));
+  if (!any) add_text(texts, open_text(Rest::kUnknown, flow.start, "element of a table"));
 }
 
 std::vector<CodeText> CodeTexts::joined(const FunctionFlow& flow, const CodeCall& call, std::size_t count,
                                         int depth) const {
-  std::vector<CodeText> texts{whole("")};
+  std::vector<CodeText> texts{whole_text("")};
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t at = 1 + 2 * i;
     std::vector<CodeText> parts;
@@ -240,12 +292,7 @@ std::vector<CodeText> CodeTexts::joined(const FunctionFlow& flow, const CodeCall
     } else {
       parts.push_back(open_text(Rest::kUnknown, flow.start, "put together of many parts"));
     }
-    std::vector<CodeText> longer;
-    for (const CodeText& text : texts) {
-      for (const CodeText& part : parts)
-        add(longer, join(text, part));
-    }
-    texts = std::move(longer);
+    texts = join_texts(texts, parts);
   }
   return texts;
 }
@@ -282,7 +329,7 @@ void CodeTexts::add_go_result(const FunctionFlow& flow, const CodeValue& result,
                              callee.empty() ? "result of a call" : "result of " + std::string(callee)));
   }
   for (const CodeText& text : made)
-    add(texts, text);
+    add_text(texts, text);
 }
 
 void CodeTexts::add_pair(const FunctionFlow& flow, const Pair& pair, int depth,
@@ -294,9 +341,9 @@ void CodeTexts::add_pair(const FunctionFlow& flow, const Pair& pair, int depth,
       const auto text = go_string(address, static_cast<std::uint64_t>(pair.length.value));
       const bool element = pair.pointer.origin >> 63 != 0;
       if (text) {
-        add(texts, whole(*text, element || !pair.surely));
+        add_text(texts, whole_text(*text, element || !pair.surely));
       } else {
-        add(texts, open_text(Rest::kUnknown, flow.start, "not a constant"));
+        add_text(texts, open_text(Rest::kUnknown, flow.start, "not a constant"));
       }
       return;
     }
@@ -304,7 +351,7 @@ void CodeTexts::add_pair(const FunctionFlow& flow, const Pair& pair, int depth,
       CodeText text = open_text(Rest::kParameter, flow.start);
       text.parameter = pair.pointer.value;
       text.go_parameter = true;
-      add(texts, text);
+      add_text(texts, text);
       return;
     }
     case Kind::kResult:
@@ -317,18 +364,18 @@ void CodeTexts::add_pair(const FunctionFlow& flow, const Pair& pair, int depth,
       const auto pointer = image.pointer_at(address);
       const auto length = image.pointer_at(address + 8);
       const auto text = pointer && length && *length != 0 ? go_string(*pointer, *length) : std::nullopt;
-      add(texts, text ? whole(*text, true) : open_text(Rest::kUnknown, flow.start, "a variable"));
+      add_text(texts, text ? whole_text(*text, true) : open_text(Rest::kUnknown, flow.start, "a variable"));
       return;
     }
     case Kind::kPointee:
       if (arguments_variable_ != 0 && address == arguments_variable_) {
-        add(texts, open_text(pair.pointer.stride == 0 ? Rest::kItself : Rest::kArgument, flow.start));
+        add_text(texts, open_text(pair.pointer.stride == 0 ? Rest::kItself : Rest::kArgument, flow.start));
         return;
       }
-      add(texts, open_text(Rest::kUnknown, flow.start, "a variable"));
+      add_text(texts, open_text(Rest::kUnknown, flow.start, "a variable"));
       return;
     default:
-      add(texts, open_text(Rest::kUnknown, flow.start, "not a constant"));
+      add_text(texts, open_text(Rest::kUnknown, flow.start, "not a constant"));
   }
 }
 
@@ -382,7 +429,7 @@ std::vector<CodeText> CodeTexts::go_texts(const FunctionFlow& flow, const CodeVa
                    [](const Pair& a, const Pair& b) { return a.pointer.origin < b.pointer.origin; });
   for (const Pair& pair : pairs)
     add_pair(flow, pair, depth, texts);
-  if (unpaired) add(texts, open_text(Rest::kUnknown, flow.start, "not a constant"));
+  if (unpaired) add_text(texts, open_text(Rest::kUnknown, flow.start, "not a constant"));
   return texts;
 }
 
@@ -392,7 +439,7 @@ std::vector<CodeText> CodeTexts::texts_of(const FunctionFlow& flow, const CodeCa
   if (argument.index + words > call.arguments.size()) {
     return {open_text(Rest::kUnknown, flow.start, "an argument that is not followed")};
   }
-  if (words == 1) return c_texts(flow, call.arguments[argument.index], depth);
+  if (words == 1) return c_argument(flow, call, argument.index, depth);
   return go_texts(flow, call.arguments[argument.index], call.arguments[argument.index + 1], depth);
 }
 
@@ -414,7 +461,7 @@ std::vector<std::vector<CodeText>> CodeTexts::read(const std::vector<CallSite>& 
   const auto take = [&](std::size_t site, const TextArgument& argument, const CodeText& text,
                         std::map<std::uint64_t, std::vector<Query>>& next) {
     if (text.rest != Rest::kParameter) {
-      add(result[site], text);
+      add_text(result[site], text);
       return;
     }
     TextArgument outer = argument;
@@ -425,9 +472,9 @@ std::vector<std::vector<CodeText>> CodeTexts::read(const std::vector<CallSite>& 
   for (std::size_t i = 0; i < sites.size(); ++i) {
     const CallSite& site = sites[i];
     if (site.call == nullptr) {
-      add(result[i],
-          open_text(Rest::kUnknown, site.function,
-                    site.address_taken ? "called through a pointer" : "the call could not be followed"));
+      add_text(result[i],
+               open_text(Rest::kUnknown, site.function,
+                         site.address_taken ? "called through a pointer" : "the call could not be followed"));
       continue;
     }
     for (const CodeText& text : texts_of(*site.flow, *site.call, arguments[i], 0))
@@ -465,7 +512,7 @@ std::vector<std::vector<CodeText>> CodeTexts::read(const std::vector<CallSite>& 
                                                          : "the call could not be followed");
           text.prefix = query.text.prefix;
           text.suffix = query.text.suffix;
-          add(result[query.site], text);
+          add_text(result[query.site], text);
           continue;
         }
         for (CodeText text : texts_of(*caller.flow, *caller.call, query.argument, 0)) {
@@ -487,7 +534,7 @@ std::vector<std::vector<CodeText>> CodeTexts::read(const std::vector<CallSite>& 
             open_text(Rest::kUnknown, function, "argument of a function whose callers are not all seen");
         text.prefix = query.text.prefix;
         text.suffix = query.text.suffix;
-        add(result[query.site], text);
+        add_text(result[query.site], text);
       }
     }
     // The same question is asked once; recursion ends with the levels.

@@ -42,6 +42,14 @@ struct TextArgument {
   std::size_t index = 0;  // of the argument word; kGo: its pointer, the length is the next word
 };
 
+// Adds a text that is not there yet, up to a limit.
+void add_text(std::vector<CodeText>& texts, const CodeText& text);
+CodeText whole_text(std::string text, bool assembled = false);
+CodeText open_text(CodeText::Rest rest, std::uint64_t function, std::string detail = {});
+// One after the other; of two that are open, only the first is told.
+CodeText join_texts(const CodeText& a, const CodeText& b);
+std::vector<CodeText> join_texts(const std::vector<CodeText>& first, const std::vector<CodeText>& second);
+
 class CodeTexts {
  public:
   explicit CodeTexts(const CallSites& sites);
@@ -55,7 +63,17 @@ class CodeTexts {
   struct Pair;
   std::vector<CodeText> texts_of(const FunctionFlow& flow, const CodeCall& call, const TextArgument& argument,
                                  int depth) const;
-  std::vector<CodeText> c_texts(const FunctionFlow& flow, const CodeValues& values, int depth) const;
+  std::vector<CodeText> c_texts(const FunctionFlow& flow, const CodeValues& values, const CodeBuffer* buffer,
+                                int depth) const;
+  std::vector<CodeText> c_argument(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
+                                   int depth) const;
+  // code_built_texts.cc: what a buffer holds, what a call wrote into one, and the result of a format.
+  std::vector<CodeText> buffer_texts(const FunctionFlow& flow, const CodeBuffer& buffer, int depth) const;
+  std::vector<CodeText> written_texts(const FunctionFlow& flow, std::uint64_t site, int depth) const;
+  std::vector<CodeText> formatted(const FunctionFlow& flow, const CodeCall& call, std::size_t format,
+                                  int depth) const;
+  std::vector<CodeText> conversion(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
+                                   std::string_view directive, int depth) const;
   std::vector<CodeText> go_texts(const FunctionFlow& flow, const CodeValues& pointers,
                                  const CodeValues& lengths, int depth) const;
   void add_pair(const FunctionFlow& flow, const Pair& pair, int depth, std::vector<CodeText>& texts) const;
@@ -64,6 +82,7 @@ class CodeTexts {
   void add_c_result(const FunctionFlow& flow, const CodeValue& result, int depth,
                     std::vector<CodeText>& texts) const;
   void add_c_table(const FunctionFlow& flow, const CodeValue& table, std::vector<CodeText>& texts) const;
+  void add_c_rows(const FunctionFlow& flow, const CodeValue& rows, std::vector<CodeText>& texts) const;
   void add_go_table(const FunctionFlow& flow, const CodeValue& table, std::vector<CodeText>& texts) const;
   std::vector<CodeText> joined(const FunctionFlow& flow, const CodeCall& call, std::size_t count,
                                int depth) const;

@@ -75,6 +75,16 @@ CodeValues add_constant(const CodeValues& values, std::int64_t amount) {
   CodeValues result;
   result.unknown = values.unknown;
   for (CodeValue value : values.any) {
+    if (value.kind == Kind::kFrame) {
+      if (amount < 0) value.value = sum(value.value, amount);
+      result.add(value);
+      continue;
+    }
+    if (value.kind == Kind::kNumbers) {
+      value.first = sum(value.first, amount);
+      result.add(value);
+      continue;
+    }
     if (value.kind == Kind::kResult && value.value == 0) {
       value.kind = Kind::kObject;
     } else if (!can_be_moved(value.kind)) {
@@ -92,6 +102,14 @@ CodeValues add_values(const CodeValues& a, const CodeValues& b) {
   result.unknown = a.unknown || b.unknown;
   for (const CodeValue& left : a.any) {
     for (const CodeValue& right : b.any) {
+      if (left.kind == Kind::kNumbers && right.kind == Kind::kConstant) {
+        result.add(add_constant(CodeValues::one(left), right.value));
+        continue;
+      }
+      if (right.kind == Kind::kNumbers && left.kind == Kind::kConstant) {
+        result.add(add_constant(CodeValues::one(right), left.value));
+        continue;
+      }
       const bool right_moves = left.kind == Kind::kConstant && can_be_moved(right.kind);
       if (!right_moves && !(right.kind == Kind::kConstant && can_be_moved(left.kind))) {
         // The frame's own address plus an index of a loop.

@@ -12,21 +12,25 @@ namespace imgslim {
 // One possibility.
 struct CodeValue {
   enum class Kind : std::uint8_t {
-    kConstant,    // `value`: a number or an address
-    kParameter,   // the function's own integer argument number `value`, as its caller gave it
-    kStack,       // the address `value` bytes from the stack pointer at entry
-    kObject,      // the address `value` bytes into what the call at `site` returned
-    kResult,      // word number `value` of what the call at `site` returned
-    kRange,       // `value` + k * `stride` in round k of the loop at `site`
-    kStackRange,  // the same, an address relative to the stack pointer at entry
-    kTable,       // the word stored at `value` + k * `stride`, likewise
-    kGlobal,      // the word stored at `value`, in memory that the program can write
-    kPointee,     // the word `stride` bytes into what the pointer stored at `value` points to
+    kConstant,     // `value`: a number or an address
+    kParameter,    // the function's own integer argument number `value`, as its caller gave it
+    kStack,        // the address `value` bytes from the stack pointer at entry
+    kObject,       // the address `value` bytes into what the call at `site` returned
+    kResult,       // word number `value` of what the call at `site` returned
+    kRange,        // `value` + k * `stride` in round k of the loop at `site`
+    kStackRange,   // the same, an address relative to the stack pointer at entry
+    kTable,        // the word stored at `value` + k * `stride`, likewise
+    kNumbers,      // `first` + the signed 32-bit number stored at `value` + k * `stride`, likewise
+    kGlobal,       // the word stored at `value`, in memory that the program can write
+    kPointee,      // the word `stride` bytes into what the pointer stored at `value` points to
+    kText,         // in memory: the text that the call at `site` wrote there begins
+    kTextPointer,  // the address of memory that the call at `site` made for a text
+    kFrame,        // an address `value` bytes or more from the stack pointer at entry
   };
   Kind kind = Kind::kConstant;
   std::int64_t value = 0;
   std::int64_t stride = 0;
-  std::int64_t first = 0;  // kRange: value before any step in the first round
+  std::int64_t first = 0;  // kRange: value before any step in the first round; kNumbers: what is added
   std::uint64_t site = 0;
   std::uint64_t origin = 0;  // equal for possibilities that come about together (pointer and length)
   auto operator<=>(const CodeValue&) const = default;

@@ -169,7 +169,8 @@ bool read_two_operands(const cs_insn& raw, CodeInstruction& result, const CodeOp
     case X86_INS_MOVSXD:
     case X86_INS_MOVZX:
     case X86_INS_MOVSX:
-      if (source_width < 4) return false;
+      // Of bytes and half words, plain loads alone.
+      if (source_width < 4 && (raw.id != X86_INS_MOVZX || b.kind != Kind::kMemory)) return false;
       make(Operation::kMove, b);
       result.width = source_width;
       return true;

@@ -42,6 +42,18 @@ bool is_cgo_thunk(std::string_view symbol, std::string_view function) {
   return at != std::string_view::npos && symbol.substr(at + 7) == function;
 }
 
+// The libraries that can be meant where the start of a name is known and it says which library it is:
+// "libcrypto.so.*", "libLLVM-*.so". Empty where it could be any.
+std::string library_pattern(const CodeText& text) {
+  constexpr std::size_t kShortestStart = 5;  // "lib" and two letters more
+  const std::string_view start = std::string_view(text.prefix).substr(text.prefix.rfind('/') + 1);
+  if (!starts_with(start, "lib") || start.size() < kShortestStart) return {};
+  const bool versioned = start.find(".so.") != std::string_view::npos;
+  if (!versioned && text.suffix.find(".so") == std::string::npos) return {};
+  if ((text.prefix + text.suffix).find_first_of("*?[") != std::string::npos) return {};
+  return text.prefix + "*" + text.suffix;
+}
+
 std::string reason_of(const CodeText& text) {
   switch (text.rest) {
     case Rest::kNothing:
@@ -290,6 +302,7 @@ class DlopenScan {
     bool assembled = false;
     bool open = false;
     std::string reason;
+    std::string guessed;  // what stands for names whose start alone is known
     for (const CodeText& text : texts) {
       if (text.rest == Rest::kNothing) {
         if (text.prefix.empty()) continue;
@@ -298,6 +311,11 @@ class DlopenScan {
       } else if (text.detail == "null" || text.rest == Rest::kItself) {
         continue;  // the program's own symbols
       } else {
+        if (const std::string pattern = library_pattern(text); !pattern.empty()) {
+          finding.names.push_back(pattern);
+          guessed += (guessed.empty() ? "" : ", ") + pattern;
+          continue;
+        }
         open = true;
         if (reason.empty()) reason = reason_of(text);
         if (!text.prefix.empty() || !text.suffix.empty()) reason += ", as " + text.prefix + "*" + text.suffix;
@@ -311,9 +329,12 @@ class DlopenScan {
     finding.may_be_missing =
         !finding.names.empty() && std::all_of(finding.names.begin(), finding.names.end(), is_injected);
     if (!open) {
+      assembled = assembled || !guessed.empty();
       finding.evidence = assembled ? Evidence::kCandidate : Evidence::kExact;
-      finding.reason =
-          assembled ? "element of a table, or put together of constants" : "constant at the call";
+      finding.reason = !guessed.empty()
+                           ? "the end of the name is not known: whatever the image has as " + guessed
+                       : assembled ? "element of a table, or put together of constants"
+                                   : "constant at the call";
     } else if (row_ != nullptr) {
       rest_is_known_ = true;
       if (finding.names.empty()) return;

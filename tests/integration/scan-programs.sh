@@ -107,6 +107,126 @@ for cc in gcc aarch64-linux-gnu-gcc; do
   done
 done
 
+# Names put together in a buffer, in every way a compiler has of it.
+cat > built.c << 'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static void *volatile sink;
+#define NEVER __attribute__((noinline)) static
+static const char *const versions[] = {"3", "1.1", "10"};
+static const char rows[][8] = {"9", "8.5", "7"};
+NEVER void table(void) {
+  for (size_t i = 0; i < sizeof versions / sizeof *versions; ++i) {
+    char name[32];
+    snprintf(name, sizeof name, "libtable.so.%s", versions[i]);
+    sink = dlopen(name, RTLD_NOW);
+    if (sink) return;
+  }
+}
+NEVER void frame(void) {
+  const char *own[] = {"5", "4", "2"};
+  for (int i = 0; i < 3; ++i) {
+    char name[32];
+    sprintf(name, "libframe.so.%s", own[i]);
+    sink = dlopen(name, RTLD_NOW);
+    if (sink) return;
+  }
+}
+NEVER void two(void) {
+  for (size_t i = 0; i < 3; ++i) {
+    char name[32];
+    snprintf(name, sizeof name, "librows.so.%s", rows[i]);
+    sink = dlopen(name, RTLD_NOW);
+  }
+}
+NEVER void *wrapped(const char *version) {
+  char name[64];
+  snprintf(name, sizeof name, "libwrapped-%s.so", version);
+  return dlopen(name, RTLD_NOW);
+}
+NEVER void copied(void) {
+  for (int i = 0; i < 3; ++i) {
+    char name[40];
+    strcpy(name, "libcopied.so.");
+    strcat(name, versions[i]);
+    sink = dlopen(name, RTLD_NOW);
+  }
+}
+NEVER void ended(void) {
+  for (int i = 0; i < 3; ++i) {
+    char name[40];
+    strcpy(name, versions[i]);
+    strcat(name, "-ended.so");
+    sink = dlopen(name, RTLD_NOW);
+  }
+}
+NEVER void made(int n) {
+  char *name;
+  if (asprintf(&name, "libmade.so.%s", n > 2 ? "2" : "1") < 0) return;
+  sink = dlopen(name, RTLD_NOW);
+  free(name);
+}
+NEVER void heap(void) {
+  char *name = malloc(64);
+  snprintf(name, 64, "%s/libheap.so.%d", "/opt/heap", 4);
+  sink = dlopen(name, RTLD_NOW);
+  free(name);
+}
+NEVER void counted(void) {
+  char name[32];
+  for (int i = 12; i < 15; ++i) {
+    snprintf(name, sizeof name, "libcounted.so.%d", i);
+    sink = dlopen(name, RTLD_NOW);
+  }
+}
+NEVER void open_end(const char *version) {
+  char name[64];
+  snprintf(name, sizeof name, "libopen.so.%s", version);
+  sink = dlopen(name, RTLD_NOW);
+}
+NEVER void open_start(void) {
+  char name[256];
+  snprintf(name, sizeof name, "%s/libplugin.so", getenv("PLUGINS"));
+  sink = dlopen(name, RTLD_NOW);
+}
+NEVER void touched(char **argv) {
+  char name[64];
+  snprintf(name, sizeof name, "libtouched.so.%s", versions[0]);
+  char *dot = strrchr(name, '.');
+  *dot = argv[1][0];
+  sink = dlopen(name, RTLD_NOW);
+}
+int main(int argc, char **argv) {
+  table(); frame(); two(); 
+  sink = wrapped("a"); sink = wrapped("b");
+  copied(); ended(); made(argc); heap(); counted(); open_end(argv[1]); open_start(); touched(argv);
+  return 0;
+}
+C
+built() {
+  expect "$1" dlopen "${@:2}" 'candidate|libwrapped-a.so,libwrapped-b.so|' 'candidate|libmade.so.2,libmade.so.1|' \
+    'candidate|/opt/heap/libheap.so.4|' 'candidate|libopen.so.*|' 'unknown||' 'unknown||'
+}
+for cc in gcc aarch64-linux-gnu-gcc; do
+  command -v "$cc" > /dev/null || { echo "$cc: skipped"; continue; }
+  for flags in "-O0" "-O1" "-O2" "-O2 -fno-pie -no-pie" "-O2 -D_FORTIFY_SOURCE=2"; do
+    name="built-$cc$(echo "$flags" | tr -d ' ')"
+    # shellcheck disable=SC2086
+    "$cc" $flags -w -s -o "$name" built.c -ldl
+    rows=librows.so.9,librows.so.8.5,librows.so.7 counted=libcounted.so.12,libcounted.so.13,libcounted.so.14
+    case "$cc $flags" in
+      aarch64*-O1 | aarch64*-O2 | aarch64*-O2\ -D*) rows='librows.so.*' ;;  # the loop's end is an address made in it
+      "gcc -O0") counted='libcounted.so.*' ;;
+    esac
+    built "$name" 'candidate|libtable.so.3,libtable.so.1.1,libtable.so.10|' \
+      'candidate|libframe.so.5,libframe.so.4,libframe.so.2|' "candidate|$rows|" "candidate|$counted|" \
+      'candidate|libcopied.so.3,libcopied.so.1.1,libcopied.so.10|' 'candidate|3-ended.so,1.1-ended.so,10-ended.so|'
+  done
+done
+
 mkdir go-exec
 cat > go-exec/main.go <<'GO'
 package main
@@ -206,7 +326,18 @@ package main
 #cgo LDFLAGS: -ldl
 #include <dlfcn.h>
 #include <stdlib.h>
+#include <stdio.h>
 static void *from_c(void) { return dlopen("libfromc.so.1", RTLD_NOW); }
+static void *built(void) {
+  static const char *const versions[] = {"3", "1.1", "11"};
+  for (size_t i = 0; i < sizeof versions / sizeof *versions; ++i) {
+    char name[32];
+    snprintf(name, sizeof name, "libbuilt.so.%s", versions[i]);
+    void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (handle != NULL) return handle;
+  }
+  return NULL;
+}
 */
 import "C"
 
@@ -225,7 +356,7 @@ func load(name string) {
 }
 
 func main() {
-	fmt.Println(C.from_c())
+	fmt.Println(C.from_c(), C.built())
 	text := C.CString("libconstant.so.7")
 	fmt.Println(C.dlopen(text, C.RTLD_NOW))
 	for _, suffix := range []string{"3", "1.1", "10"} {
@@ -240,7 +371,8 @@ for go in ${GO_PROGRAMS:-$(command -v go) /usr/lib/go-1.19/bin/go}; do
   version=$("$go" env GOVERSION)
   (cd go-dlopen && CGO_ENABLED=1 GOTOOLCHAIN=local GOFLAGS= "$go" build -ldflags='-s -w' -o "../load-$version" .)
   expect "load-$version" dlopen 'exact|libfromc.so.1|' 'exact|libconstant.so.7|' \
-    'candidate|libcrypto.so.3,libcrypto.so.1.1,libcrypto.so.10|' 'unknown||'
+    'candidate|libcrypto.so.3,libcrypto.so.1.1,libcrypto.so.10|' \
+    'candidate|libbuilt.so.3,libbuilt.so.1.1,libbuilt.so.11|' 'unknown||'
 done
 
 # go_program NAME [REQUIREMENT]: a module with the program on stdin; fails where the requirement cannot be had.

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+
+#include "src/facts/dlopen_scan.h"
+#include "src/facts/libc_texts.h"
+#include "tests/support/elf_builder.h"
+
+namespace imgslim {
+namespace {
+
+using testing::ElfDescription;
+
+std::string bytes_of(std::string_view hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  return bytes;
+}
+
+// for (i = 0; i < 2; ++i) { snprintf(name, 32, format, table[i]); dlopen(name, RTLD_NOW); }
+// push rbx; sub rsp,48; xor ebx,ebx; lea rax,[table]; mov rcx,[rax+rbx*8]; lea rdx,[format]; mov esi,32;
+// mov rdi,rsp; xor eax,eax; call [snprintf]; mov rdi,rsp; mov esi,2; call [dlopen]; add rbx,1; cmp rbx,2;
+// jne; ..
+constexpr std::string_view kX86 =
+    "534883ec3031db488d0512008000488b0cd8488d15e7ff7f00be200000004889e731c0ff15d7ffff004889e7be02000000"
+    "ff15d1ffff004883c3014883fb0275c64883c4305bc3";
+// The same: adrp, add, ldr x3,[x20,x19,lsl 3]; .. add x0,sp,48; adrp, ldr x8; blr x8; ..
+constexpr std::string_view kAarch64 =
+    "fd7bbba9fd030091f35301a91440009094820091130080d2837a73f80240009042000091010480d2e0c3009108800090080140f9"
+    "00013fd641008052e0c3009108800090080540f900013fd6730600917f0a00f121feff54f35341a9fd7bc5a8c0035fd6";
+
+void put_word(std::string& to, std::uint64_t value) {
+  for (int i = 0; i < 8; ++i)
+    to += static_cast<char>(value >> (8 * i));
+}
+
+// `writer` is the function in front of dlopen. At kElfReadOnly: the format, two versions, the table of them.
+std::string program(std::uint16_t machine, const std::string& writer, std::string_view format) {
+  const bool x86 = machine == EM_X86_64;
+  ElfDescription d;
+  d.machine = machine;
+  d.interpreter = "/lib/ld.so";
+  d.needed = {"libc.so.6"};
+  d.symbols = {
+      {.name = writer}, {.name = "dlopen"}, {.name = "table", .defined = true, .value = testing::kElfCode}};
+  const std::uint32_t type = x86 ? R_X86_64_GLOB_DAT : R_AARCH64_GLOB_DAT;
+  d.relocations = {{testing::kElfData, type, 1, 0}, {testing::kElfData + 8, type, 2, 0}};
+  d.read_only = std::string(format);
+  d.read_only.resize(16, '\0');
+  d.read_only += std::string("3\0\0\0\0\0\0\0", 8) + std::string("1.1\0\0\0\0\0", 8);
+  put_word(d.read_only, testing::kElfReadOnly + 16);
+  put_word(d.read_only, testing::kElfReadOnly + 24);
+  d.data = std::string(16, '\0');
+  d.code = bytes_of(x86 ? kX86 : kAarch64);
+  return testing::build_elf(d);
+}
+
+std::vector<DlopenFinding> findings_of(const std::string& bytes) {
+  const auto facts = read_elf(bytes);
+  REQUIRE(facts);
+  const ElfImage image(*facts, bytes);
+  return find_dlopens(image, bytes, nullptr, "/usr/bin/program");
+}
+
+}  // namespace
+
+TEST_CASE("dlopen scan: a name that snprintf builds from a table") {
+  for (const std::uint16_t machine : {EM_X86_64, EM_AARCH64}) {
+    CAPTURE(machine);
+    const auto findings = findings_of(program(machine, "snprintf", "libcrypto.so.%s"));
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].evidence == Evidence::kCandidate);
+    CHECK(findings[0].names == std::vector<std::string>{"libcrypto.so.3", "libcrypto.so.1.1"});
+  }
+}
+
+TEST_CASE("dlopen scan: the start of a built name that says which library it is") {
+  // %p: what it becomes is not told.
+  const auto findings = findings_of(program(EM_X86_64, "snprintf", "libcrypto.so.%p"));
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].evidence == Evidence::kCandidate);
+  CHECK(findings[0].names == std::vector<std::string>{"libcrypto.so.*"});
+  CHECK(findings[0].reason.find("libcrypto.so.*") != std::string::npos);
+}
+
+TEST_CASE("dlopen scan: a start that could be any library stays unknown") {
+  for (const std::string_view format : {"%p.so", "plugin%p.so", "lib%p.so"}) {
+    CAPTURE(format);
+    const auto findings = findings_of(program(EM_X86_64, "snprintf", format));
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].evidence == Evidence::kUnknown);
+    CHECK(findings[0].names.empty());
+  }
+}
+
+TEST_CASE("dlopen scan: a buffer that another function fills is unknown") {
+  const auto findings = findings_of(program(EM_AARCH64, "compose", "libcrypto.so.%s"));
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].evidence == Evidence::kUnknown);
+  CHECK(findings[0].names.empty());
+}
+
+TEST_CASE("libc texts: functions are found by name") {
+  for (const std::string_view name :
+       {"__asprintf_chk", "__snprintf_chk", "memcpy", "sprintf", "strcat", "strncpy"}) {
+    CAPTURE(name);
+    REQUIRE(text_function(name) != nullptr);
+    CHECK(text_function(name)->name == name);
+  }
+  CHECK(text_function("sprint") == nullptr);
+  CHECK(text_function("zzz") == nullptr);
+}
+
+}  // namespace imgslim
