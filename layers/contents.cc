@@ -35,8 +35,9 @@ void copy_range(const Blob& from, std::uint64_t offset, std::uint64_t length, st
 
 }  // namespace
 
-Contents::Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes)
-    : tables_(std::move(tables)) {
+Contents::Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes,
+                   std::vector<BlobPtr> replaced)
+    : tables_(std::move(tables)), replaced_(std::move(replaced)) {
   if (tables_.size() != blobs.size()) throw std::logic_error("contents: tables and blobs differ in number");
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     plain_.push_back(std::make_unique<PlainBlob>(blobs[i], tables_[i]->compression, tables_[i]->checkpoints,
@@ -48,19 +49,28 @@ const Entry& Contents::entry(EntryRef file) const {
   return tables_.at(file.layer)->entries.at(file.entry);
 }
 
+std::pair<const Blob*, std::uint64_t> Contents::place_of(EntryRef file) const {
+  const std::uint64_t offset = entry(file).data_offset;
+  const std::uint64_t plain_size = tables_[file.layer]->plain_size;
+  if (offset >= plain_size && file.layer < replaced_.size() && replaced_[file.layer]) {
+    return {replaced_[file.layer].get(), offset - plain_size};
+  }
+  return {plain_[file.layer].get(), offset};
+}
+
 void Contents::write_to(EntryRef file, Sink& out) const {
   const Entry& e = entry(file);
-  const Blob& blob = *plain_[file.layer];
+  const auto [blob, start] = place_of(file);
   std::vector<std::byte> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, e.stored_size + 1)));
   if (e.sparse == 0) {
-    copy_range(blob, e.data_offset, e.size, buffer, out);
+    copy_range(*blob, start, e.size, buffer, out);
     return;
   }
   std::uint64_t at = 0;
-  std::uint64_t stored = e.data_offset;
+  std::uint64_t stored = start;
   for (const auto& [offset, length] : tables_[file.layer]->sparse_maps.at(e.sparse)) {
     write_zeros(out, offset - at);
-    copy_range(blob, stored, length, buffer, out);
+    copy_range(*blob, stored, length, buffer, out);
     stored += length;
     at = offset + length;
   }
@@ -84,7 +94,8 @@ std::string Contents::read_front(EntryRef file, std::uint64_t length) const {
   if (length >= e.size) return read(file, e.size);
   if (e.sparse != 0) return read(file, e.size).substr(0, static_cast<std::size_t>(length));
   std::string text(static_cast<std::size_t>(length), '\0');
-  plain_[file.layer]->read_at(e.data_offset, std::as_writable_bytes(std::span(text)));
+  const auto [blob, start] = place_of(file);
+  blob->read_at(start, std::as_writable_bytes(std::span(text)));
   return text;
 }
 

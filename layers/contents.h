@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "layers/layer_table.h"
@@ -15,8 +16,10 @@ namespace imgslim {
 class Contents {
  public:
   // Tables and blobs of the layers, from the bottom up; both are shared. `cache_bytes` bounds what is kept
-  // decoded for each layer.
-  Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes);
+  // decoded for each layer. `replaced` may hold, by layer, contents that are not in the layer's stream: those of
+  // entries with a data_offset of plain_size or more, from there on.
+  Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes,
+           std::vector<BlobPtr> replaced = {});
 
   // Writes all of a regular file to `out`, holes as zeros. Throws Error{kBadImage, kIo}.
   void write_to(EntryRef file, Sink& out) const;
@@ -29,8 +32,11 @@ class Contents {
 
  private:
   const Entry& entry(EntryRef file) const;
+  // Where a file's bytes are, and their offset there.
+  std::pair<const Blob*, std::uint64_t> place_of(EntryRef file) const;
   std::vector<LayerTablePtr> tables_;
   std::vector<std::unique_ptr<Blob>> plain_;
+  std::vector<BlobPtr> replaced_;
 };
 
 }  // namespace imgslim

@@ -49,31 +49,10 @@ class Planner {
   }
   bool is_directory(NodeId node) const { return source_.type(node) == EntryType::kDirectory; }
 
-  // A hard link to a file of a lower layer ties both layers together: neither is rewritten.
   void pin_layers() {
-    pinned_ = request_.pinned;
-    pinned_.resize(tables_.size(), false);
-    std::vector<std::unordered_set<std::string_view>> paths(tables_.size());
-    const auto holds = [&](std::uint32_t layer, std::string_view path) {
-      if (paths[layer].empty()) {
-        for (const Entry& entry : tables_[layer]->entries) {
-          if (entry.type != EntryType::kWhiteout && entry.type != EntryType::kOpaqueWhiteout) {
-            paths[layer].insert(entry.path);
-          }
-        }
-      }
-      return paths[layer].contains(path);
-    };
-    for (std::uint32_t k = 1; k < tables_.size(); ++k) {
-      for (const Entry& entry : tables_[k]->entries) {
-        if (entry.type != EntryType::kHardLink || holds(k, entry.link)) continue;
-        pinned_[k] = true;
-        for (std::uint32_t j = k; j-- > 0;) {
-          if (!holds(j, entry.link)) continue;
-          pinned_[j] = true;
-          break;
-        }
-      }
+    pinned_ = tied_layers(tables_);
+    for (std::size_t k = 0; k < request_.pinned.size() && k < pinned_.size(); ++k) {
+      pinned_[k] = pinned_[k] || request_.pinned[k];
     }
   }
 
@@ -145,7 +124,8 @@ class Planner {
     emit_implied(k);
 
     std::vector<GoneEntry> gone_here = find_gone(k);
-    if (!worth_rewriting(k, gone_here)) {
+    const bool must_be_written = k < request_.replaced.size() && request_.replaced[k];
+    if (!must_be_written && !worth_rewriting(k, gone_here)) {
       for (const auto& [inode, first] : linked_)
         class_[inode] = inode;
       linked_.clear();
@@ -478,6 +458,34 @@ std::string_view name_of(Gone gone) {
 
 bool ImagePlan::changes() const {
   return std::any_of(layers.begin(), layers.end(), [](const PlannedLayer& layer) { return layer.rewritten; });
+}
+
+// Where a link's file is not in the link's own layer, neither layer is rewritten.
+std::vector<bool> tied_layers(const std::vector<LayerTablePtr>& tables) {
+  std::vector<bool> tied(tables.size(), false);
+  std::vector<std::unordered_set<std::string_view>> paths(tables.size());
+  const auto holds = [&](std::uint32_t layer, std::string_view path) {
+    if (paths[layer].empty()) {
+      for (const Entry& entry : tables[layer]->entries) {
+        if (entry.type != EntryType::kWhiteout && entry.type != EntryType::kOpaqueWhiteout) {
+          paths[layer].insert(entry.path);
+        }
+      }
+    }
+    return paths[layer].contains(path);
+  };
+  for (std::uint32_t k = 1; k < tables.size(); ++k) {
+    for (const Entry& entry : tables[k]->entries) {
+      if (entry.type != EntryType::kHardLink || holds(k, entry.link)) continue;
+      tied[k] = true;
+      for (std::uint32_t j = k; j-- > 0;) {
+        if (!holds(j, entry.link)) continue;
+        tied[j] = true;
+        break;
+      }
+    }
+  }
+  return tied;
 }
 
 ImagePlan plan_layers(const Tree& source, const std::vector<LayerTablePtr>& tables,

@@ -23,7 +23,14 @@ struct PlanRequest {
   std::vector<InodeId> same_as;
   // By layer: to be copied as it is.
   std::vector<bool> pinned;
+  // By layer: to be written even if nothing goes from it, as contents of it were replaced. May be empty. Not for
+  // layers that are pinned or tied.
+  std::vector<bool> replaced;
 };
+
+// By layer: whether a hard link to a file of a lower layer ties it to another one; such layers are copied as they
+// are.
+std::vector<bool> tied_layers(const std::vector<LayerTablePtr>& tables);
 
 enum class Gone : std::uint8_t {
   kReplaced,  // a later layer shows something else under the name

@@ -26,14 +26,21 @@ std::string name_of(const ImageSource& source, const Descriptor& referrer) {
 ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artifact_type,
                                std::string_view content_type, std::string_view content,
                                const std::map<std::string, std::string>& annotations) {
+  return make_referrer(subject, artifact_type, {describe(content_type, content)}, annotations);
+}
+
+ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artifact_type,
+                               const std::vector<Descriptor>& contents,
+                               const std::map<std::string, std::string>& annotations) {
   const Descriptor config = describe(media_type::kOciEmpty, kEmptyDocument);
-  const Descriptor layer = describe(content_type, content);
   Json json = Json::object();
   json["schemaVersion"] = 2;
   json["mediaType"] = media_type::kOciManifest;
   json["artifactType"] = artifact_type;
   json["config"] = config.to_json();
-  json["layers"] = Json::array({layer.to_json()});
+  json["layers"] = Json::array();
+  for (const Descriptor& content : contents)
+    json["layers"].push_back(content.to_json());
   json["subject"] =
       Descriptor{subject.media_type, subject.digest, subject.size, std::nullopt, {}, {}}.to_json();
   for (const auto& [key, value] : annotations)
@@ -42,7 +49,7 @@ ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artif
   Descriptor descriptor = describe(media_type::kOciManifest, text);
   descriptor.annotations = annotations;
   descriptor.artifact_type = artifact_type;
-  return {std::move(descriptor), std::move(text), config, layer};
+  return {std::move(descriptor), std::move(text), config, contents.front()};
 }
 
 bool put_referrer(ImageDestination& destination, const ReferrerManifest& manifest, std::string_view content) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "layers/image_store.h"
 #include "layers/manifest.h"
@@ -30,6 +31,11 @@ struct ReferrerManifest {
 // the same document on the same image is the same manifest.
 ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artifact_type,
                                std::string_view content_type, std::string_view content,
+                               const std::map<std::string, std::string>& annotations = {});
+
+// The same for contents that are blobs already, one a layer; `content` of the result is the first.
+ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artifact_type,
+                               const std::vector<Descriptor>& contents,
                                const std::map<std::string, std::string>& annotations = {});
 
 // Writes the document and its manifest, to appear with the destination's next publish(). False, and nothing

@@ -35,6 +35,7 @@ std::vector<std::string> choices_of(const std::string& command, const std::strin
   if (option == "form") return {"auto", "lossless", "tidy", "distroless"};
   if (option == "min-form") return {"lossless", "tidy", "distroless"};
   if (option == "compression") return {"gzip", "zstd"};
+  if (option == "debug-info") return {"keep", "split", "drop", "split,symbols", "drop,symbols"};
   if (option == "format") {
     for (const CommandRow& row : commands()) {
       if (row.name == command) return formats_of(row);

@@ -25,6 +25,7 @@ struct Arguments {
   int compression_level = 0;
   bool no_hardlinks = false;
   bool dry_run = false;
+  std::string debug_info = "keep";
   std::string report;
   std::string digest_file;
   std::vector<std::string> keep;
@@ -56,6 +57,23 @@ void check_level(const Arguments& arguments) {
   if (level > highest)
     throw_usage(fmt::format("--compression-level {} is above {}'s highest, {}", level, arguments.compression,
                             highest));
+}
+
+void set_debug_info(const std::string& text, OptimizeOptions& options) {
+  const std::size_t comma = text.find(',');
+  const std::string mode = text.substr(0, comma);
+  bool known = false;
+  for (const DebugInfoMode choice : {DebugInfoMode::kKeep, DebugInfoMode::kSplit, DebugInfoMode::kDrop}) {
+    if (mode != name_of(choice)) continue;
+    options.debug_info = choice;
+    known = true;
+  }
+  options.debug_symbols = comma != std::string::npos;
+  const bool keeps = options.debug_info == DebugInfoMode::kKeep;
+  if (!known || (options.debug_symbols && (keeps || text.substr(comma) != ",symbols"))) {
+    throw_usage(fmt::format("--debug-info {}: it takes keep, split or drop, the last two also with ,symbols",
+                            printable(text, 40)));
+  }
 }
 
 OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& common) {
@@ -99,6 +117,7 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
        {Evidence::kExact, Evidence::kKnown, Evidence::kBounded, Evidence::kCandidate, Evidence::kUnknown}) {
     if (arguments.accept == name_of(evidence)) options.accept = evidence;
   }
+  set_debug_info(arguments.debug_info, options);
   options.compression_level = arguments.compression_level;
   options.hardlinks = !arguments.no_hardlinks;
   options.threads = common.thread_count();
@@ -170,6 +189,8 @@ Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
   app.add_option("--compression-level", a.compression_level, "1 to 9 for gzip, 1 to 22 for zstd")
       ->check(CLI::Range(1, 22))
       ->type_name("N");
+  app.add_option("--debug-info", a.debug_info, "what becomes of debug information (default: keep)")
+      ->type_name("keep|split|drop[,symbols]");
   app.add_option("--digest-file", a.digest_file, "write the result's digest there")->type_name("FILE");
   app.add_option("--drop", a.drop, "drop these files too")->type_name("GLOB")->allow_extra_args(false);
   app.add_flag("--dry-run", a.dry_run, "plan and report, write nothing");

@@ -20,6 +20,7 @@ DocumentWriter::DocumentWriter(const ImageSource& source, ImageDestination* dest
     : source_(source), destination_(destination), works_(works) {
   if (source_date_epoch) created_ = rfc3339(*source_date_epoch);
   result_digests_.resize(works.size());
+  results_.resize(works.size());
   lost_inline_cache_.resize(works.size());
   for (const auto& work : works) {
     if (!work->changed()) unchanged_.push_back(work->image().descriptor.digest.text());
@@ -75,6 +76,7 @@ Descriptor DocumentWriter::write_image(const SourceDocument& document) {
     }
     copy_blob(document.descriptor);
     result_digests_[document.image] = document.descriptor.digest.text();
+    results_[document.image] = document.descriptor;
     return document.descriptor;
   }
   const EditedImage edited = work.edit(created_);
@@ -94,6 +96,7 @@ Descriptor DocumentWriter::put_manifest(const SourceDocument& document, std::str
   result.size = text.size();
   destination_->put(result, text);
   result_digests_[document.image] = result.digest.text();
+  results_[document.image] = result;
   return result;
 }
 

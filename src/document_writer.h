@@ -29,6 +29,8 @@ class DocumentWriter {
   bool changed() const { return changed_; }
   std::uint64_t attestations_dropped() const { return attestations_dropped_; }
   std::string result_digest(std::size_t image) const { return result_digests_[image]; }
+  // The image's manifest in the result; nothing if it is not in it, or not known.
+  const std::optional<Descriptor>& result(std::size_t image) const { return results_[image]; }
   bool lost_inline_cache(std::size_t image) const { return lost_inline_cache_[image]; }
 
  private:
@@ -48,6 +50,7 @@ class DocumentWriter {
   std::uint64_t attestations_dropped_ = 0;
   std::vector<std::string> unchanged_;  // digests of manifests that stay
   std::vector<std::string> result_digests_;
+  std::vector<std::optional<Descriptor>> results_;
   std::vector<bool> lost_inline_cache_;
 };
 

@@ -39,7 +39,7 @@ bool ImageWork::plan_slim() {
   slim_tables_.push_back(slim_->generated);
   std::vector<BlobPtr> blobs = blobs_;
   blobs.push_back(memory_blob(slim_->generated_bytes));
-  slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs), kContentCacheBytes);
+  slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs), kContentCacheBytes, replaced_);
   check_slim();
   changes_.assign(tables_.size(), LayerChange{});
   for (std::size_t i = base_layers_; i < changes_.size(); ++i)
@@ -79,15 +79,19 @@ void ImageWork::check_slim() {
   }
 }
 
-void ImageWork::rewrite_slim(ImageDestination* destination, WrittenLayers& written) {
-  if (destination == nullptr) return;
+LayerFormat ImageWork::usual_format() const {
   // What most of the source's bytes are compressed with.
   std::map<Compression, std::uint64_t> bytes;
   for (const LayerTablePtr& table : tables_)
     bytes[table->compression] += table->plain_size;
   const auto most = std::max_element(bytes.begin(), bytes.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
-  const LayerFormat format = format_for(most == bytes.end() ? Compression::kGzip : most->first);
+  return format_for(most == bytes.end() ? Compression::kGzip : most->first);
+}
+
+void ImageWork::rewrite_slim(ImageDestination* destination, WrittenLayers& written) {
+  if (destination == nullptr) return;
+  const LayerFormat format = usual_format();
   for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
     slim_written_[i] = write_once(slim_->layers[i].layer, slim_tables_, *slim_contents_, format, *destination,
                                   written, [](const WrittenLayer&) { return true; });

@@ -89,11 +89,11 @@ ContentReader ImageWork::content_reader() const {
 
 void ImageWork::plan(Form form) {
   if (form == Form::kDistroless) {
+    handle_debug_info([this](NodeId node) { return closure_->kept.contains(node); });
     if (plan_slim()) return;
     form = Form::kTidy;
   }
   request_ = PlanRequest{};
-  request_.repeats = find_repeats(tree_, *contents_);
   request_.dropped.assign(tree_.node_limit(), false);
   if (form != Form::kLossless) {
     const ContentReader reader = content_reader();
@@ -116,6 +116,12 @@ void ImageWork::plan(Form form) {
         rule_of_[node] = kUserDrop;
       });
     }
+  }
+  handle_debug_info([this](NodeId node) { return !request_.dropped[node]; });
+  request_.repeats = find_repeats(tree_, *contents_);
+  for (const BlobPtr& contents : replaced_)
+    request_.replaced.push_back(contents != nullptr);
+  if (form != Form::kLossless) {
     if (options_.hardlinks) {
       request_.same_as = find_equal_files(tree_, *contents_, [&](NodeId node) {
         return request_.dropped[node] || stays_apart(node) ? std::nullopt : layer_it_came_from(tree_, node);
@@ -160,7 +166,10 @@ void ImageWork::rewrite(ImageDestination* destination, WrittenLayers& written) {
       }
       changes_[i].kind = LayerChange::Kind::kRewritten;
       if (destination == nullptr) continue;
-      const auto accept = [&](const WrittenLayer& result) { return saves_bytes(*tables_[i], result); };
+      const bool replaced = i < request_.replaced.size() && request_.replaced[i];
+      const auto accept = [&](const WrittenLayer& result) {
+        return replaced || saves_bytes(*tables_[i], result);
+      };
       changes_[i].written = write_once(layer, tables_, *contents_, format_for(tables_[i]->compression),
                                        *destination, written, accept);
       if (!changes_[i].written) {
@@ -281,6 +290,8 @@ PlatformReport ImageWork::report() const {
   report.base_layers = base_layers_;
   for (std::size_t i = base_layers_; i < report.layers.size(); ++i)
     report.above_base += report.layers[i].compressed.after;
+  report.debug_info = debug_info_;
+  add_debug_info_rule(report);
   for (const Root& root : roots_.roots) {
     report.roots.push_back(RootReport{root.command.origin, root.command.argv, root.program});
   }

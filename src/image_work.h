@@ -16,6 +16,7 @@
 #include "layers/layer_plan.h"
 #include "layers/layer_writer.h"
 #include "layers/tree.h"
+#include "src/debug_files.h"
 #include "src/decisions/keep.h"
 #include "src/decisions/leftovers.h"
 #include "src/decisions/slim_layers.h"
@@ -64,11 +65,23 @@ class ImageWork {
   const std::vector<BlobPtr>& blobs() const { return blobs_; }
   PlatformReport report() const;
 
+  // Writes the companions of the files whose debug information was taken out, and those that the source had,
+  // as an artifact that refers to `result`. Before the destination's publish().
+  void write_companions(const ImageSource& source, ImageDestination& destination, const Descriptor& result,
+                        WrittenLayers& written);
+
  private:
+  // Takes the debug information out of the files for which `stays` holds, or counts what could be taken: from
+  // then on the tree and its contents show the files as they will be.
+  void handle_debug_info(const std::function<bool(NodeId)>& stays);
+  void count_debug_info(const std::vector<DebugCandidate>& candidates);
+  std::vector<DebugCandidate> debug_candidates(const std::function<bool(NodeId)>& stays) const;
+  std::optional<DebugFileReport> reason_to_leave(const DebugCandidate& candidate) const;
   bool stays_apart(NodeId node) const;
   ContentReader content_reader() const;
   KeepInput keep_input() const;
-  // False, and nothing is planned, if no file goes: then the image has the form already, and its own layers stay.
+  // False, and nothing is planned, if no file goes: then the image has the form already, and its own layers
+  // stay.
   bool plan_slim();
   void rewrite_slim(ImageDestination* destination, WrittenLayers& written);
   std::vector<LayerTablePtr> base_tables() const;
@@ -81,12 +94,19 @@ class ImageWork {
                                          ImageDestination& destination, WrittenLayers& written,
                                          const std::function<bool(const WrittenLayer&)>& accept) const;
   std::vector<RuleReport> rule_reports() const;
+  void add_debug_info_rule(PlatformReport& report) const;
+
+  LayerFormat usual_format() const;
 
   const SourceImage& image_;
   const OptimizeOptions& options_;
   std::uint32_t base_layers_ = 0;
   std::vector<LayerTablePtr> tables_;
   std::vector<BlobPtr> blobs_;
+  std::vector<BlobPtr> replaced_;  // by layer: contents that take the place of the layer's own
+  std::unique_ptr<DebugFiles> debug_files_;
+  DebugInfoReport debug_info_;
+  bool debug_info_handled_ = false;
   Tree tree_;
   std::unique_ptr<Contents> contents_;
   std::unique_ptr<TreeFileSystem> files_;

@@ -23,6 +23,7 @@ constexpr CommandRow kCommands[] = {
     {"inspect", "what one program loads and starts", &set_up_inspect},
     {"verify", "check that an image can start, from its files alone", &set_up_verify},
     {"hook", "hold images to their budgets before git pushes", &set_up_hook, "text"},
+    {"debug-info", "bring debug information back that was taken out", &set_up_debug_info, "text json"},
     {"completion", "print a completion script for a shell", &set_up_completion},
 };
 

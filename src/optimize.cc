@@ -8,6 +8,7 @@
 #include "layers/error.h"
 #include "layers/image_edit.h"
 #include "layers/image_store.h"
+#include "src/debug_info_observer.h"
 #include "src/document_writer.h"
 #include "src/image_set.h"
 #include "src/image_work.h"
@@ -106,8 +107,19 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   std::unique_ptr<ImageDestination> destination;
   if (options.destination) destination = open_image_destination(*options.destination, needs_of(set, options));
 
+  if (options.debug_info == DebugInfoMode::kSplit && destination && !destination->holds_referrers()) {
+    throw_usage(
+        fmt::format("--debug-info split needs a place for the debug information beside the image, which {} "
+                    "is not; a layout is one",
+                    destination->name()));
+  }
+
   // Tree: every layer is read once, all digests are checked.
-  const ScannedLayers layers(*source, set, options.threads, progress);
+  const ScannedLayers layers(*source, set, options.threads, progress, [] {
+    Observers observers;
+    observers.push_back(make_debug_info_observer());
+    return observers;
+  });
   std::vector<std::unique_ptr<ImageWork>> works;
   for (const SourceImage& image : set.images) {
     works.push_back(std::make_unique<ImageWork>(image, options));
@@ -137,6 +149,10 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   // Write: unchanged blobs, configs, manifests and indexes; the name comes last.
   DocumentWriter writer(*source, destination.get(), works, options.source_date_epoch);
   const std::optional<Descriptor> root = writer.write(set);
+  for (std::size_t i = 0; destination && i < works.size(); ++i) {
+    if (const auto result = writer.result(i))
+      works[i]->write_companions(*source, *destination, *result, written);
+  }
   if (destination && root) destination->publish(*root);
 
   // Report.

@@ -10,6 +10,7 @@
 #include "layers/compression.h"
 #include "layers/image_name.h"
 #include "layers/manifest.h"
+#include "src/debug_info/debug_info.h"
 #include "src/decisions/form.h"
 #include "src/decisions/glob.h"
 #include "src/facts/evidence.h"
@@ -30,6 +31,8 @@ struct OptimizeOptions {
   bool hardlinks = true;
   std::vector<std::string> also_run;
   std::vector<std::string> roots_from;
+  DebugInfoMode debug_info = DebugInfoMode::kKeep;
+  bool debug_symbols = false;  // symbol tables go with it
   std::vector<Glob> keep;
   std::vector<Glob> drop;
   std::vector<std::string> keep_packages;

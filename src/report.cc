@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <map>
 
 #include "layers/compression.h"
 #include "layers/error.h"
@@ -30,6 +31,62 @@ Json lines(const std::vector<std::string>& texts) {
   for (const std::string& text : texts)
     array.push_back(printable(text, 2000));
   return array;
+}
+
+Json to_json(const DebugInfoReport& debug_info) {
+  Json json;
+  json["mode"] = debug_info.mode;
+  json["symbols"] = debug_info.symbols;
+  json["candidates"] = Json{
+      {"files", debug_info.candidates}, {"bytes", debug_info.bytes}, {"compressed", debug_info.compressed}};
+  json["artifact_digest"] = or_null(debug_info.artifact_digest);
+  json["files"] = Json::array();
+  for (const DebugFileReport& file : debug_info.files) {
+    Json item;
+    item["path"] = printable(file.path, 4096);
+    item["left_alone"] = or_null(file.left_alone);
+    item["detail"] = or_null(printable(file.detail, 400));
+    item["size"] = to_json(file.size);
+    item["source_digest"] = or_null(file.source_digest);
+    item["result_digest"] = or_null(file.result_digest);
+    item["loaded_digest"] = or_null(file.loaded_digest);
+    item["sections"] = lines(file.sections);
+    item["companion"] = or_null(file.companion);
+    json["files"].push_back(std::move(item));
+  }
+  return json;
+}
+
+// What the table says of debug information, one line each.
+std::vector<std::string> debug_info_lines(const DebugInfoReport& debug_info) {
+  std::vector<std::string> lines;
+  if (debug_info.candidates > 0) {
+    lines.push_back(fmt::format("--debug-info split would save about {} ({} unpacked) in {} {}",
+                                human_bytes(debug_info.compressed), human_bytes(debug_info.bytes),
+                                debug_info.candidates, debug_info.candidates == 1 ? "file" : "files"));
+  }
+  std::map<std::string, std::size_t> left;
+  std::size_t taken = 0;
+  for (const DebugFileReport& file : debug_info.files) {
+    if (file.left_alone.empty()) {
+      ++taken;
+    } else {
+      ++left[file.left_alone];
+    }
+  }
+  if (taken > 0) {
+    const std::string where =
+        debug_info.artifact_digest.empty()
+            ? "gone"
+            : "in " + debug_info.artifact_digest.substr(0, 19) + " (imgslim debug-info)";
+    lines.push_back(
+        fmt::format("debug information of {} {} is {}", taken, taken == 1 ? "file" : "files", where));
+  }
+  for (const auto& [reason, count] : left) {
+    lines.push_back(fmt::format("debug information left alone in {} {}: {}", count,
+                                count == 1 ? "file" : "files", reason));
+  }
+  return lines;
 }
 
 Json to_json(const PlatformReport& platform) {
@@ -67,6 +124,7 @@ Json to_json(const PlatformReport& platform) {
                                  {"argv", lines(root.argv)},
                                  {"program", or_null(printable(root.program, 4096))}});
   }
+  json["debug_info"] = to_json(platform.debug_info);
   json["findings"] = lines(platform.findings);
   json["warnings"] = lines(platform.warnings);
   json["lost_inline_cache"] = platform.lost_inline_cache;
@@ -183,6 +241,10 @@ std::string to_text(const Report& report, int width) {
                         fit(rule.reason, columns - 51)));
       }
     }
+    const std::vector<std::string> debug_info = debug_info_lines(platform.debug_info);
+    if (!debug_info.empty()) add("");
+    for (const std::string& line : debug_info)
+      add(fit(line, columns));
     add("");
   }
   if (!report.left_out.empty()) add(fmt::format("left out: {}", fmt::join(report.left_out, ", ")));

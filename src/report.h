@@ -43,6 +43,30 @@ struct RootReport {
   std::string program;
 };
 
+// What became of the debug information of one file.
+struct DebugFileReport {
+  std::string path;
+  std::string left_alone;  // why it stayed as it is, empty: it did not
+  std::string detail;
+  BeforeAfter size;
+  std::string source_digest;
+  std::string result_digest;
+  std::string loaded_digest;  // over the loaded bytes, equal before and after
+  std::vector<std::string> sections;  // that went
+  std::string companion;              // ".build-id/xx/yyyy.debug", empty: dropped
+};
+
+struct DebugInfoReport {
+  std::string mode = "keep";
+  bool symbols = false;
+  std::vector<DebugFileReport> files;  // of a mode other than keep, by path
+  std::string artifact_digest;         // of the manifest that holds the companions
+  // With keep: what another mode could take.
+  std::uint64_t candidates = 0;  // files
+  std::uint64_t bytes = 0;
+  std::uint64_t compressed = 0;  // their share of the layers' compressed bytes, estimated
+};
+
 struct PlatformReport {
   std::string platform;
   std::string source_digest;
@@ -51,6 +75,7 @@ struct PlatformReport {
   std::vector<LayerReport> layers;
   std::vector<RuleReport> rules;
   std::vector<RootReport> roots;
+  DebugInfoReport debug_info;
   std::vector<std::string> findings;  // about roots and spared leftovers
   std::vector<std::string> warnings;  // input that was accepted though appliers may differ
   bool lost_inline_cache = false;

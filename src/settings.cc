@@ -186,7 +186,7 @@ void read_optimize(const YamlValue& value, std::string_view what, OptimizeSettin
   out.compression = map.choice("compression", {"gzip", "zstd"});
   if (const auto level = map.number("compression-level", 1, 22))
     out.compression_level = static_cast<int>(*level);
-  out.debug_info = map.choice("debug-info", {"keep", "split", "drop"});
+  out.debug_info = map.choice("debug-info", {"keep", "split", "drop", "split,symbols", "drop,symbols"});
   out.drop = map.texts("drop");
   map.globs("drop");
   out.form = map.choice("form", {"auto", "lossless", "tidy", "distroless"});

@@ -24,7 +24,7 @@ struct OptimizeSettings {
   std::optional<int> compression_level;
   std::optional<bool> no_hardlinks;
   std::optional<std::string> keep_base;   // a number of layers, or an image
-  std::optional<std::string> debug_info;  // "keep", "split", "drop"
+  std::optional<std::string> debug_info;  // "keep", "split", "drop", the last two also with ",symbols"
   std::vector<std::string> keep;
   std::vector<std::string> keep_package;
   std::vector<std::string> drop;

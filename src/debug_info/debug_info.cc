@@ -25,7 +25,8 @@ std::vector<Fate> choose_debug_sections(const SectionTable& table) {
   std::vector<Fate> fates(table.sections.size(), Fate::kStays);
   for (std::size_t i = 1; i < table.sections.size(); ++i) {
     const SectionHeader& section = table.sections[i];
-    if (section.type != SHT_NULL && !section.is_allocated() && is_debug_name(section.name))
+    if (section.type != SHT_NULL && i != table.names && !section.is_allocated() &&
+        is_debug_name(section.name))
       fates[i] = Fate::kGoes;
   }
   // Relocations of debug sections, which `ld --emit-relocs` leaves, go with them.
@@ -88,6 +89,18 @@ DebugInfoPlan left_alone(LeftAlone reason, std::string detail = "") {
 
 }  // namespace
 
+std::string_view name_of(DebugInfoMode mode) {
+  switch (mode) {
+    case DebugInfoMode::kKeep:
+      return "keep";
+    case DebugInfoMode::kSplit:
+      return "split";
+    case DebugInfoMode::kDrop:
+      return "drop";
+  }
+  return "";
+}
+
 std::string_view name_of(LeftAlone reason) {
   switch (reason) {
     case LeftAlone::kNotElf:
@@ -112,8 +125,8 @@ std::string_view name_of(LeftAlone reason) {
       return "integrity-xattr";
     case LeftAlone::kIntegrityFile:
       return "integrity-file";
-    case LeftAlone::kTiedLayer:
-      return "tied-layer";
+    case LeftAlone::kCopiedLayer:
+      return "copied-layer";
     case LeftAlone::kOtherCompanion:
       return "other-companion";
   }

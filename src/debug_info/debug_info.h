@@ -16,6 +16,13 @@
 
 namespace imgslim {
 
+enum class DebugInfoMode : std::uint8_t {
+  kKeep,   // it stays in the files
+  kSplit,  // it goes into companions
+  kDrop,   // it goes
+};
+std::string_view name_of(DebugInfoMode mode);
+
 // Why a file stays as it is.
 enum class LeftAlone : std::uint8_t {
   kNotElf,
@@ -29,7 +36,7 @@ enum class LeftAlone : std::uint8_t {
   kPackageChecksum,  // its package records its checksum
   kIntegrityXattr,   // security.ima or security.evm
   kIntegrityFile,    // .NAME.hmac beside it
-  kTiedLayer,        // its layer is tied to another one by a hard link, and copied as it is
+  kCopiedLayer,      // its layer is copied as it is: a hard link ties it to another one, or it was asked for
   kOtherCompanion,   // another file has the same build id and other debug information
 };
 std::string_view name_of(LeftAlone reason);  // "package-checksum"

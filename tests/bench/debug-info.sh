@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# debug-info.sh [IMGSLIM]: three services built from Go modules, each in an image of its own. Compressed bytes without
+# debug information against those with it, and the time of optimize with --debug-info split against keep, medians of
+# RUNS (5) runs in pairs. Programs are built once, under IMGSLIM_TEST_CACHE; exit 125 where modules cannot be had.
+set -eu
+imgslim=$(realpath "${1:-${IMGSLIM:-.build/release/src/imgslim}}")
+runs=${RUNS:-5}
+support=$(cd "$(dirname "$0")/../support" && pwd)
+cache=${IMGSLIM_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/imgslim-tests}/go
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for tool in go python3 jq; do
+    command -v "$tool" > /dev/null || { echo "no $tool here" >&2; exit 125; }
+done
+
+# Seconds of one run.
+seconds_of() {
+    rm -rf "$work/out"
+    start=$(date +%s%N)
+    "$imgslim" optimize -q --form "$1" --debug-info "$2" --report "$work/report.$2" "oci:$work/in" "oci:$work/out" > /dev/null
+    echo "$(date +%s%N) $start" | awk '{ printf "%.3f\n", ($1 - $2) / 1e9 }'
+}
+median() {
+    sort -n "$1" | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'
+}
+
+mkdir -p "$cache/bin"
+printf '%-12s %14s %14s %7s %9s %9s %7s\n' service 'keep, bytes' 'split, bytes' ratio 'keep, s' 'split, s' ratio
+for service in caddy=github.com/caddyserver/caddy/v2/cmd/caddy@v2.10.2 coredns=github.com/coredns/coredns@v1.12.4 \
+    nats-server=github.com/nats-io/nats-server/v2@v2.11.8; do
+    name=${service%%=*}
+    [ -x "$cache/bin/$name" ] ||
+        GOBIN="$cache/bin" CGO_ENABLED=0 go install "${service#*=}" >&2 || { echo "no module of $name here" >&2; exit 125; }
+    rm -rf "$work/in"
+    python3 "$support/tiny_image.py" "$work/in" > /dev/null <<D
+config "{\"config\": {\"Entrypoint\": [\"/$name\"]}}"
+layer gzip
+f $name file:$cache/bin/$name mode=0755
+f var/cache/left-over random:100000:1
+D
+    : > "$work/keep"
+    : > "$work/split"
+    run=0
+    while [ "$run" -lt "$runs" ]; do
+        # The left-over file goes in both, so that both write the layer.
+        seconds_of distroless keep >> "$work/keep"
+        seconds_of distroless split >> "$work/split"
+        run=$((run + 1))
+    done
+    before=$(jq '.platforms[0].compressed.before' "$work/report.split")
+    after=$(jq '.platforms[0].compressed.after' "$work/report.split")
+    echo "$name $before $after $(median "$work/keep") $(median "$work/split")" |
+        awk '{ printf "%-12s %14d %14d %7.3f %9.3f %9.3f %7.3f\n", $1, $2, $3, $3 / $2, $4, $5, $5 / $4 }'
+done
