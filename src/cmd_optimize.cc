@@ -10,6 +10,7 @@
 #include "layers/error.h"
 #include "src/command.h"
 #include "src/optimize.h"
+#include "src/settings.h"
 
 namespace imgslim {
 namespace {
@@ -17,20 +18,21 @@ namespace {
 struct Arguments {
   std::string source;
   std::string destination;
-  std::string form = "auto";
+  std::string form;  // "" here and below: not given
   std::string min_form;
-  std::string accept = "candidate";
+  std::string accept;
   std::vector<std::string> platforms;
   std::string compression;
   int compression_level = 0;
   bool no_hardlinks = false;
   bool dry_run = false;
-  std::string debug_info = "keep";
+  std::string debug_info;
   std::string report;
   std::string digest_file;
   std::vector<std::string> keep;
   std::vector<std::string> drop;
   std::string keep_base;
+  std::string config;
   OptimizeOptions options;
 };
 
@@ -76,6 +78,36 @@ void set_debug_info(const std::string& text, OptimizeOptions& options) {
   }
 }
 
+// What the repository's settings say, where the command line says nothing; lists are joined.
+void add_settings(const Settings& settings, Arguments& arguments) {
+  const OptimizeSettings& all = settings.optimize;
+  const auto set = [](std::string& argument, const std::optional<std::string>& setting) {
+    if (argument.empty() && setting) argument = *setting;
+  };
+  const auto append = [](std::vector<std::string>& list, const std::vector<std::string>& more) {
+    list.insert(list.end(), more.begin(), more.end());
+  };
+  if (arguments.form.empty() && arguments.min_form.empty()) {
+    set(arguments.form, all.form);
+    set(arguments.min_form, all.min_form);
+  }
+  set(arguments.accept, all.accept);
+  if (arguments.compression.empty() && arguments.compression_level == 0) {
+    set(arguments.compression, all.compression);
+    arguments.compression_level = all.compression_level.value_or(0);
+  }
+  arguments.no_hardlinks = arguments.no_hardlinks || all.no_hardlinks.value_or(false);
+  set(arguments.keep_base, all.keep_base);
+  set(arguments.debug_info, all.debug_info);
+  append(arguments.keep, all.keep);
+  append(arguments.drop, all.drop);
+  append(arguments.options.keep_packages, all.keep_package);
+  append(arguments.options.also_run, all.also_run);
+  for (const std::string& file : all.roots_from)
+    arguments.options.roots_from.push_back(settings.path_of(file));
+  if (arguments.platforms.empty()) arguments.platforms = all.platform;
+}
+
 OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& common) {
   OptimizeOptions options = arguments.options;
   check_level(arguments);
@@ -88,7 +120,7 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
     const ImageName destination = parse_destination_name(arguments.destination);
     if (!arguments.dry_run) options.destination = destination;
   }
-  if (arguments.form != "auto") options.form = form_named(arguments.form);
+  if (!arguments.form.empty() && arguments.form != "auto") options.form = form_named(arguments.form);
   if (!arguments.min_form.empty()) {
     if (options.form) throw_usage("--form and --min-form exclude each other");
     options.min_form = form_named(arguments.min_form);
@@ -117,7 +149,7 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
        {Evidence::kExact, Evidence::kKnown, Evidence::kBounded, Evidence::kCandidate, Evidence::kUnknown}) {
     if (arguments.accept == name_of(evidence)) options.accept = evidence;
   }
-  set_debug_info(arguments.debug_info, options);
+  if (!arguments.debug_info.empty()) set_debug_info(arguments.debug_info, options);
   options.compression_level = arguments.compression_level;
   options.hardlinks = !arguments.no_hardlinks;
   options.threads = common.thread_count();
@@ -126,7 +158,8 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
   return options;
 }
 
-int run_optimize(const Arguments& arguments, const CommonOptions& common) {
+int run_optimize(Arguments arguments, const CommonOptions& common) {
+  add_settings(arguments.config.empty() ? find_settings(".") : read_settings(arguments.config), arguments);
   const OptimizeOptions options = options_from(arguments, common);
   Progress progress(common.quiet     ? Progress::Detail::kQuiet
                     : common.verbose ? Progress::Detail::kVerbose
@@ -189,6 +222,7 @@ Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
   app.add_option("--compression-level", a.compression_level, "1 to 9 for gzip, 1 to 22 for zstd")
       ->check(CLI::Range(1, 22))
       ->type_name("N");
+  app.add_option("--config", a.config, "settings instead of imgslim.yaml")->type_name("FILE");
   app.add_option("--debug-info", a.debug_info, "what becomes of debug information (default: keep)")
       ->type_name("keep|split|drop[,symbols]");
   app.add_option("--digest-file", a.digest_file, "write the result's digest there")->type_name("FILE");
