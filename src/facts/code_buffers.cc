@@ -80,21 +80,30 @@ CodeValues CodeStep::sum_of(const CodeValues& a, const CodeValues& b) const {
   return result;
 }
 
-// Addresses of constants stay: what is written is a text.
-void CodeStep::forget_texts(const CodeState::Place& start, std::int64_t length) {
-  auto it = state_.memory.lower_bound(start);
-  while (it != state_.memory.end() && it->first.first == start.first &&
-         static_cast<std::uint64_t>(it->first.second) - static_cast<std::uint64_t>(start.second) <
-             static_cast<std::uint64_t>(length)) {
-    const CodeValues& values = it->second.values;
-    const bool pointer =
-        it->second.width == 8 &&
-        std::any_of(values.any.begin(), values.any.end(), [&](const CodeValue& value) {
-          if (value.kind == Kind::kText) return false;
-          return value.kind != Kind::kConstant ||
-                 input_.image->bytes_at(static_cast<std::uint64_t>(value.value), 1).has_value();
-        });
-    it = pointer ? std::next(it) : state_.memory.erase(it);
+// How far a text reaches is not known; other variables begin where its words end.
+void CodeStep::forget_text(const CodeState::Place& place) {
+  const auto is_text = [](const CodeState::Word& word) {
+    return word.values.is_constant() ||
+           std::any_of(word.values.any.begin(), word.values.any.end(),
+                       [](const CodeValue& value) { return value.kind == Kind::kText; });
+  };
+  auto it = state_.memory.lower_bound(place);
+  if (it != state_.memory.begin()) {
+    const auto before = std::prev(it);
+    const bool same = before->first.first == place.first;
+    const std::uint64_t distance =
+        static_cast<std::uint64_t>(place.second) - static_cast<std::uint64_t>(before->first.second);
+    const bool covers =
+        before->second.values.is_constant() && distance < static_cast<std::uint64_t>(before->second.width);
+    const bool is_writers = !before->second.values.is_constant() && is_text(before->second);
+    if (same && (covers || (is_writers && distance < kLongestBuffer))) state_.memory.erase(before);
+  }
+  std::int64_t end = place.second;
+  while (it != state_.memory.end() && it->first.first == place.first && is_text(it->second) &&
+         static_cast<std::uint64_t>(it->first.second) - static_cast<std::uint64_t>(end) < 8) {
+    if (it->first.second != end && end != place.second) break;
+    end = it->first.second + it->second.width;
+    it = state_.memory.erase(it);
   }
 }
 
@@ -143,7 +152,13 @@ std::optional<CodeValues> CodeStep::write_text(const TextEffect& text, const Cod
     most = size.any.front().value;
   }
   for (const CodeValue& value : to.any) {
-    if (const auto start = place_of(value)) forget_texts(*start, most.value_or(kLongestBuffer));
+    const auto start = place_of(value);
+    if (!start) continue;
+    if (most && value.kind != Kind::kFrame) {
+      forget_from(*start, *most);
+    } else {
+      forget_text(*start);
+    }
   }
   const bool bytes = text.source != kNoRegister && most.has_value();
   if (place && !(bytes && copy_constant(*place, argument(text.source), *most))) {

@@ -292,7 +292,7 @@ void CodeStep::store(const CodeValues& place, const CodeValues& values, int widt
     } else if (one.kind == Kind::kStackRange) {
       forget_from({0, std::min(one.value, one.first)}, kEscapedBytes);
     } else if (one.kind == Kind::kFrame) {
-      forget_texts({one.site, one.value}, kEscapedBytes);
+      forget_text({one.site, one.value});
     }
     const bool shown = one.kind == Kind::kConstant || one.kind == Kind::kObject || one.kind == Kind::kResult;
     if (record_ != nullptr && shown) record_->stores.push_back({address_, one, values, width});
@@ -551,8 +551,11 @@ void CodeStep::select(const CodeInstruction& instruction) {
 void CodeStep::compare(const CodeInstruction& instruction) {
   comparison_ = {};
   comparison_.address = instruction.address;
-  const CodeValues left = read(instruction.second, 8);
-  const CodeValues right = read(instruction.third, 8);
+  const auto read_whole = [&](const CodeOperand& operand) {
+    return read(operand, operand.kind == OperandKind::kMemory ? instruction.width : 8);
+  };
+  const CodeValues left = read_whole(instruction.second);
+  const CodeValues right = read_whole(instruction.third);
   const auto range_of = [](const CodeValues& values) -> const CodeValue* {
     const CodeValue* range = nullptr;
     for (const CodeValue& value : values.any) {
@@ -704,7 +707,7 @@ void CodeStep::after_call(const CodeInstruction& instruction, const CodeCall& ca
         if (value.kind == Kind::kStack || value.kind == Kind::kStackRange) {
           forget_from({0, value.value}, length);
         } else if (const auto object = place_of(value); object && convention.is_c) {
-          forget_texts(*object, kEscapedBytes);
+          forget_text(*object);
         }
       }
     }

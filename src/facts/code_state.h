@@ -69,7 +69,7 @@ class CodeStep {
   // Where a text begins that `writer` wrote, at `place` or little before.
   std::optional<CodeState::Place> start_of_text(const CodeState::Place& place, std::uint64_t writer) const;
   CodeValues sum_of(const CodeValues& a, const CodeValues& b) const;
-  void forget_texts(const CodeState::Place& start, std::int64_t length);
+  void forget_text(const CodeState::Place& place);
   bool copy_constant(const CodeState::Place& to, const CodeValues& from, std::int64_t bytes);
   // What the callee returns, if that is known.
   std::optional<CodeValues> write_text(const TextEffect& text, const CodeCall& call);

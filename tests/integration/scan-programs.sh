@@ -219,7 +219,6 @@ for cc in gcc aarch64-linux-gnu-gcc; do
     rows=librows.so.9,librows.so.8.5,librows.so.7 counted=libcounted.so.12,libcounted.so.13,libcounted.so.14
     case "$cc $flags" in
       aarch64*-O1 | aarch64*-O2 | aarch64*-O2\ -D*) rows='librows.so.*' ;;  # the loop's end is an address made in it
-      "gcc -O0") counted='libcounted.so.*' ;;
     esac
     built "$name" 'candidate|libtable.so.3,libtable.so.1.1,libtable.so.10|' \
       'candidate|libframe.so.5,libframe.so.4,libframe.so.2|' "candidate|$rows|" "candidate|$counted|" \
