@@ -9,6 +9,7 @@
 #include "layers/error.h"
 #include "src/audit/audit_run.h"
 #include "src/audit/formats.h"
+#include "src/audit/result_cache.h"
 #include "src/command.h"
 #include "src/settings.h"
 
@@ -20,14 +21,21 @@ struct Arguments {
   std::string base;
   std::string config;
   std::string metrics;
+  bool no_cache = false;
   std::vector<std::string> platforms;
 };
 
-int run_audit(const Arguments& arguments, const CommonOptions& common) {
+// What a run says: what it may also take from an earlier one.
+struct Result {
+  std::string out;
+  std::string metrics;
+  std::vector<std::string> broken;  // lines
+};
+
+Result audit(const Arguments& arguments, const CommonOptions& common, const Settings& settings) {
   Progress progress(common.quiet     ? Progress::Detail::kQuiet
                     : common.verbose ? Progress::Detail::kVerbose
                                      : Progress::Detail::kNormal);
-  const Settings settings = arguments.config.empty() ? find_settings(".") : read_settings(arguments.config);
   AuditRequest request;
   request.images = arguments.images;
   request.base = arguments.base;
@@ -40,22 +48,71 @@ int run_audit(const Arguments& arguments, const CommonOptions& common) {
   const std::vector<BrokenRule> broken = check_all(images, settings, request.threads, progress);
   progress.end();
 
-  if (!arguments.metrics.empty()) write_file(arguments.metrics, to_metrics(audit, broken));
+  Result result;
   if (common.format == "json") {
-    fmt::print("{}", dump_json_pretty(to_json(audit, broken)));
+    result.out = dump_json_pretty(to_json(audit, broken));
   } else if (common.format == "dive-json") {
-    fmt::print("{}", dump_json_pretty(to_dive_json(audit)));
+    result.out = dump_json_pretty(to_dive_json(audit));
   } else if (common.format == "markdown") {
-    fmt::print("{}", to_markdown(audit, broken));
+    result.out = to_markdown(audit, broken);
   } else if (common.format == "junit") {
-    fmt::print("{}", to_junit(audit, rules_of(settings.budgets), broken));
+    result.out = to_junit(audit, rules_of(settings.budgets), broken);
   } else {
-    fmt::print("{}", to_text(audit, terminal_width(STDOUT_FILENO), common.verbose));
+    result.out = to_text(audit, terminal_width(STDOUT_FILENO), common.verbose);
   }
-  std::fflush(stdout);
+  if (!arguments.metrics.empty()) result.metrics = to_metrics(audit, broken);
   for (const BrokenRule& rule : broken)
-    fmt::print(stderr, "imgslim: {}\n", rule.line());
-  return broken.empty() ? 0 : static_cast<int>(Failure::kPolicy);
+    result.broken.push_back(rule.line());
+  return result;
+}
+
+// The cache of this run's result; nothing if it cannot be told whether something changed.
+std::optional<ResultCache> cache_of(const Arguments& arguments, const CommonOptions& common,
+                                    const Settings& settings) {
+  std::string about = fmt::format("audit\n{}\n{}\n{}\n{}\n{}\n", common.format, common.verbose,
+                                  terminal_width(STDOUT_FILENO), !arguments.metrics.empty(), arguments.base);
+  std::optional<std::string> key = identity_of_settings(settings);
+  const auto add = [&](const std::string& image) {
+    const auto identity = key ? identity_of_image(image) : std::nullopt;
+    key = identity ? std::optional(*key + "\n" + image + "\n" + *identity) : std::nullopt;
+  };
+  for (const std::string& image : arguments.images) {
+    about += image + "\n";
+    add(image);
+  }
+  for (const std::string& platform : arguments.platforms)
+    about += "--platform " + platform + "\n";
+  const bool base_is_image = arguments.base.find_first_not_of("0123456789") != std::string::npos;
+  if (base_is_image) add(arguments.base);
+  if (!key) return std::nullopt;
+  return ResultCache(about, about + *key);
+}
+
+int run_audit(const Arguments& arguments, const CommonOptions& common) {
+  const Settings settings = arguments.config.empty() ? find_settings(".") : read_settings(arguments.config);
+  std::optional<ResultCache> cache;
+  if (!arguments.no_cache) cache = cache_of(arguments, common, settings);
+  Result result;
+  std::optional<std::vector<std::string>> known;
+  if (cache) known = cache->find();
+  if (known && known->size() >= 2) {
+    result.out = std::move((*known)[0]);
+    result.metrics = std::move((*known)[1]);
+    result.broken.assign(known->begin() + 2, known->end());
+  } else {
+    result = audit(arguments, common, settings);
+    if (cache) {
+      std::vector<std::string> items{result.out, result.metrics};
+      items.insert(items.end(), result.broken.begin(), result.broken.end());
+      cache->store(items);
+    }
+  }
+  if (!arguments.metrics.empty()) write_file(arguments.metrics, result.metrics);
+  fmt::print("{}", result.out);
+  std::fflush(stdout);
+  for (const std::string& line : result.broken)
+    fmt::print(stderr, "imgslim: {}\n", line);
+  return result.broken.empty() ? 0 : static_cast<int>(Failure::kPolicy);
 }
 
 }  // namespace
@@ -68,6 +125,7 @@ Run set_up_audit(CLI::App& app, const CommonOptions& common) {
       ->type_name("N|IMAGE");
   app.add_option("--config", a.config, "settings instead of imgslim.yaml")->type_name("FILE");
   app.add_option("--metrics", a.metrics, "write Prometheus metrics there")->type_name("FILE");
+  app.add_flag("--no-cache", a.no_cache, "read everything again");
   app.add_option("--platform", a.platforms, "only this platform of an index")
       ->type_name("OS/ARCH")
       ->allow_extra_args(false);

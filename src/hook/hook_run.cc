@@ -4,15 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 
 #include "layers/error.h"
 #include "layers/image_store.h"
 #include "src/audit/audit_run.h"
+#include "src/audit/result_cache.h"
 #include "src/command.h"
-#include "src/hook/hook_cache.h"
-#include "src/version.h"
 
 namespace imgslim {
 namespace {
@@ -44,34 +42,6 @@ std::string staleness(const SourceImage& image, const std::vector<std::string>& 
   return fmt::format("is stale: it is of {}, {}", printable(revision.substr(0, 12)), last);
 }
 
-std::string text_of(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// All that a verdict depends on beside the image; nothing if that cannot be told without reading it.
-std::optional<std::string> key_of(const Settings& settings, const std::string& identity) {
-  std::string key = fmt::format("{}\n{}\n{}\n", kVersion, text_of(settings.file), identity);
-  for (const GoSumBudget& rule : settings.budgets.go_sums) {
-    const std::string file = settings.path_of(rule.file);
-    key += identity_of_file(file) + "\n" + identity_of_file(file.substr(0, file.rfind('/') + 1) + "go.mod") +
-           "\n";
-  }
-  if (settings.budgets.baseline.empty()) return key;
-  const std::string file = settings.path_of(settings.budgets.baseline);
-  if (const std::string found = identity_of_file(file); found != "absent" && text_of(file).starts_with("{"))
-    return key + found;
-  try {
-    const ImageName name = parse_source_name(settings.budgets.baseline);
-    const auto source = open_image_source(name, spool_directory());
-    const auto baseline = identity_of(name, *source, read_image_set(*source, {}));
-    if (!baseline) return std::nullopt;
-    return key + *baseline;
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 void check_image(const std::string& text, const HookInput& input, HookResult& result) {
   const ImageName name = parse_source_name(text);
   std::optional<std::string> identity;
@@ -88,10 +58,10 @@ void check_image(const std::string& text, const HookInput& input, HookResult& re
     }
     identity = identity_of(name, *source, set);
   }
-  const std::optional<std::string> key = identity ? key_of(input.settings, *identity) : std::nullopt;
-  std::optional<HookCache> cache;
-  if (key) {
-    cache.emplace(input.settings.file + "\n" + text, *key);
+  const std::optional<std::string> settings = identity_of_settings(input.settings);
+  std::optional<ResultCache> cache;
+  if (identity && settings) {
+    cache.emplace("hook\n" + input.settings.file + "\n" + text, *identity + *settings);
     if (auto lines = cache->find()) {
       std::move(lines->begin(), lines->end(), std::back_inserter(result.broken));
       return;

@@ -13,6 +13,7 @@ layer gzip
 w x
 D
 "$imgslim" optimize -q oci:build docker-archive:app.tar:app:latest > /dev/null
+git init -q . || skip "git is not installed"
 mkdir bin
 ln -s "$(realpath "$imgslim")" bin/imgslim
 export PATH="$work/bin:$PATH"
