@@ -20,6 +20,7 @@ struct Spool::File {
 };
 
 Spool::Spool(const std::string& directory) : file_(std::make_shared<File>()) {
+  make_directories(directory);
   file_->fd = open_unlinked_file(directory);
 }
 

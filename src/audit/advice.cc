@@ -50,9 +50,9 @@ void find_advice(ImageAudit& audit) {
   if (debug.files > 0) {
     advice.push_back(
         {debug.unpacked, debug.compressed,
-         fmt::format(
-             "debug information and symbol tables in {}, most in {}; link with -ldflags '-s -w', or strip",
-             count_text(debug.files, "program"), path_text(audit.entry(audit.debug[0].file).path))});
+         fmt::format("debug information and symbol tables in {}, most in {}; imgslim optimize --debug-info "
+                     "split,symbols takes it out",
+                     count_text(debug.files, "program"), path_text(audit.entry(audit.debug[0].file).path))});
   }
   std::erase_if(advice, [](const SizeAdvice& line) { return line.bytes < kLeastBytes; });
   std::stable_sort(advice.begin(), advice.end(),

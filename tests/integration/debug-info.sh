@@ -19,7 +19,7 @@ complain() {
 
 # What eu-elflint says of a file, without section numbers and offsets.
 lint() {
-    eu-elflint --gnu-ld "$1" 2>&1 | sed -E 's/section \[ *[0-9]+\]/section/g; s/0x[0-9a-f]+//g; s/[0-9]+/N/g' | sort -u
+    eu-elflint --gnu-ld "$1" 2>&1 | sed -E 's/section \[ *[0-9]+\]/section/g; s/0x[0-9a-f]+//g; s/[0-9]+/N/g' | grep -v '^No errors' | sort -u
 }
 
 # check NAME FILE [OPTION]...: the file without its debug information is the same program.

@@ -10,8 +10,9 @@ build='cmake g++ libarchive-dev libcapstone-dev libcli11-dev libcurl4-openssl-de
 quick='binutils curl file git jq libarchive-tools mandoc openssl pre-commit procps python3 python3-yaml strace util-linux
     xz-utils zstd'
 # The clients and runtimes that images are given to, what makes the test images, and the compilers of the sanitizers.
-test='apache2-utils attr busybox-static ca-certificates clang containerd docker-registry docker.io
-    gcc-aarch64-linux-gnu golang-go libc6-dev-arm64-cross libclang-rt-14-dev libsqlite3-dev mmdebstrap musl musl-dev
+test='apache2-utils attr busybox-static ca-certificates clang containerd docker-registry docker.io elfutils
+    gcc-aarch64-linux-gnu gcc-mips-linux-gnu gdb golang-go libc6-dev-arm64-cross libc6-dev-mips-cross
+    libclang-rt-14-dev libsqlite3-dev mmdebstrap musl musl-dev
     musl-tools qemu-user-static runc skopeo sqlite3 tini uidmap umoci'
 full='clang-format clang-tidy libbenchmark-dev shellcheck tmux'
 
