@@ -219,7 +219,10 @@ class ArchiveDestination : public ImageDestination {
     const std::lock_guard guard(mutex_);
     if (is_docker()) return false;
     if (!scratch_) throw Error(Failure::kIo, name_ + ": the archive is written already");
-    referrers_.push_back(manifest);
+    const bool known = std::any_of(referrers_.begin(), referrers_.end(), [&](const Descriptor& other) {
+      return other.digest == manifest.digest;
+    });
+    if (!known) referrers_.push_back(manifest);
     return true;
   }
 

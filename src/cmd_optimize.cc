@@ -29,6 +29,7 @@ struct Arguments {
   std::string debug_info;
   std::string report;
   std::string digest_file;
+  std::string proof;
   std::vector<std::string> keep;
   std::vector<std::string> drop;
   std::string keep_base;
@@ -113,6 +114,9 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
   check_level(arguments);
   options.source = parse_source_name(arguments.source);
   options.dry_run = arguments.dry_run;
+  options.keeps_proof = !arguments.proof.empty();
+  if (options.keeps_proof && arguments.dry_run)
+    throw_usage("--proof states digests of the result, which a dry run does not know");
   if (arguments.destination.empty()) {
     if (!arguments.dry_run)
       throw_usage("a destination is needed, such as oci:DIR; or --dry-run to see what would go");
@@ -196,6 +200,7 @@ int run_optimize(Arguments arguments, const CommonOptions& common) {
   if (!arguments.report.empty()) write_file(arguments.report, json);
   if (!arguments.digest_file.empty() && !report.result_digest.empty())
     write_file(arguments.digest_file, report.result_digest + "\n");
+  if (!arguments.proof.empty()) write_file(arguments.proof, report.proof);
   // With an archive on standard output there is no room for a table.
   const bool stdout_taken = options.destination && options.destination->location == "-";
   const std::string text = common.format == "json" ? json : to_text(report, terminal_width(STDOUT_FILENO));
@@ -244,6 +249,7 @@ Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
   app.add_option("--platform", a.platforms, "only this platform of an index")
       ->type_name("OS/ARCH")
       ->allow_extra_args(false);
+  app.add_option("--proof", a.proof, "write the certificate there")->type_name("FILE");
   app.add_option("--report", a.report, "write the report in JSON there")->type_name("FILE");
   app.add_option("--roots-from", a.options.roots_from, "commands of a Kubernetes or Compose file")
       ->type_name("FILE")

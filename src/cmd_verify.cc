@@ -8,6 +8,7 @@
 #include "layers/contents.h"
 #include "layers/error.h"
 #include "layers/image_store.h"
+#include "src/certificate.h"
 #include "src/command.h"
 #include "src/facts/tree_file_system.h"
 #include "src/image_set.h"
@@ -21,6 +22,7 @@ namespace {
 struct Arguments {
   std::string image;
   std::string against;
+  std::string proof;
   bool all = false;
   std::vector<std::string> also_run;
   std::vector<std::string> platforms;
@@ -38,8 +40,8 @@ class ReadImages {
   const ImageSource& source() const { return *source_; }
   const std::vector<SourceImage>& images() const { return set_.images; }
 
-  Verification verify(const SourceImage& image, const Arguments& arguments,
-                      const Verification* source) const {
+  Verification verify(const SourceImage& image, const Arguments& arguments, const Verification* source,
+                      const ProofPlatform* proof = nullptr) const {
     const std::vector<LayerTablePtr> tables = layers_.tables_of(image);
     const Tree tree = merge_layers(image, tables);
     const Contents contents(tables, layers_.blobs_of(image), kContentCacheBytes);
@@ -52,6 +54,7 @@ class ReadImages {
     input.tree = &tree;
     input.manifest = &image.manifest;
     input.all = arguments.all;
+    input.proof = proof;
     return verify_closure(input, source);
   }
 
@@ -73,6 +76,55 @@ const SourceImage& counterpart(const ReadImages& source, const ReadImages& resul
   throw_usage(fmt::format("{} has no image for {}", source.source().name(), image.config.platform.text()));
 }
 
+// The certificate to hold against the image.
+struct FoundProof {
+  std::string name;  // for people; empty if there is none
+  std::optional<Proof> proof;
+  std::string problem;  // why there is none though there should be
+};
+
+FoundProof find_proof(const ImageSource& source, const std::string& file) {
+  FoundProof found;
+  if (!file.empty()) {
+    found.name = file;
+    found.proof = read_proof_file(file);
+    return found;
+  }
+  // One that was found by itself must not keep the image from being verified.
+  try {
+    const auto certificate = find_certificate(source, source.root().digest);
+    if (!certificate) return found;
+    found.name = certificate->referrer;
+    found.proof = read_proof(certificate->text, "certificate " + certificate->referrer);
+  } catch (const Error& error) {
+    if (error.failure() != Failure::kBadImage) throw;
+    if (found.name.empty()) found.name = "certificate";
+    found.problem = error.what();
+  }
+  return found;
+}
+
+// The part of a certificate that speaks of an image, by digest or else by platform; what speaks against it
+// becomes a failure.
+const ProofPlatform* part_for(const FoundProof& found, const SourceImage& image,
+                              std::vector<Finding>& failures) {
+  const auto fail = [&](std::string problem) {
+    failures.push_back(
+        {Finding::Severity::kFailure, "proof", "", "", {printable(found.name)}, std::move(problem)});
+  };
+  if (!found.problem.empty()) fail(found.problem);
+  if (!found.proof) return nullptr;
+  const std::string digest = image.descriptor.digest.text();
+  if (const ProofPlatform* part = found.proof->find(digest)) return part;
+  for (const ProofPlatform& part : found.proof->platforms) {
+    if (part.platform != image.config.platform.text()) continue;
+    fail(fmt::format("it speaks of {}; the image is {}", part.result_digest, digest));
+    return &part;
+  }
+  fail(fmt::format("it speaks of no image for {}", image.config.platform.text()));
+  return nullptr;
+}
+
 int run_verify(const Arguments& arguments, const CommonOptions& common) {
   Progress progress(common.quiet     ? Progress::Detail::kQuiet
                     : common.verbose ? Progress::Detail::kVerbose
@@ -86,12 +138,16 @@ int run_verify(const Arguments& arguments, const CommonOptions& common) {
   if (!arguments.against.empty())
     sources = std::make_unique<ReadImages>(arguments.against, platforms, threads, progress);
 
+  const FoundProof proof = find_proof(images.source(), arguments.proof);
   std::vector<VerifiedImage> verified;
   bool ok = true;
   for (const SourceImage& image : images.images()) {
     Verification source;
     if (sources) source = sources->verify(counterpart(*sources, images, image), arguments, nullptr);
-    Verification result = images.verify(image, arguments, sources ? &source : nullptr);
+    std::vector<Finding> failures;
+    const ProofPlatform* part = part_for(proof, image, failures);
+    Verification result = images.verify(image, arguments, sources ? &source : nullptr, part);
+    result.findings.insert(result.findings.begin(), failures.begin(), failures.end());
     const std::string platform = image.config.platform.text();
     for (const Finding& finding : result.findings) {
       if (finding.severity == Finding::Severity::kNote)
@@ -102,7 +158,7 @@ int run_verify(const Arguments& arguments, const CommonOptions& common) {
   }
   const std::string against = sources ? sources->source().name() : "";
   fmt::print("{}", common.format == "json"
-                       ? dump_json_pretty(to_json(verified, images.source().name(), against))
+                       ? dump_json_pretty(to_json(verified, images.source().name(), against, proof.name))
                        : to_text(verified));
   return ok ? 0 : static_cast<int>(Failure::kVerification);
 }
@@ -121,6 +177,8 @@ Run set_up_verify(CLI::App& app, const CommonOptions& common) {
   app.add_option("--platform", a.platforms, "only this platform of an index")
       ->type_name("OS/ARCH")
       ->allow_extra_args(false);
+  app.add_option("--proof", a.proof, "the certificate (default: the one beside the image)")
+      ->type_name("FILE");
   return [arguments, &common] { return run_verify(*arguments, common); };
 }
 

@@ -45,6 +45,7 @@ Run set_up_hook(CLI::App& app, const CommonOptions& common);
 Run set_up_debug_info(CLI::App& app, const CommonOptions& common);
 Run set_up_inspect(CLI::App& app, const CommonOptions& common);
 Run set_up_optimize(CLI::App& app, const CommonOptions& common);
+Run set_up_explain(CLI::App& app, const CommonOptions& common);
 Run set_up_verify(CLI::App& app, const CommonOptions& common);
 Run set_up_completion(CLI::App& app, const CommonOptions& common);
 

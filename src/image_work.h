@@ -25,6 +25,7 @@
 #include "src/facts/tree_file_system.h"
 #include "src/image_set.h"
 #include "src/optimize.h"
+#include "src/proof.h"
 
 namespace imgslim {
 
@@ -64,6 +65,11 @@ class ImageWork {
   const std::vector<LayerChange>& changes() const { return changes_; }
   const std::vector<BlobPtr>& blobs() const { return blobs_; }
   PlatformReport report() const;
+  // What is kept and why, what is gone and by which rule; the digest of the result is the caller's.
+  ProofPlatform prove(Form form) const;
+  const Tree& tree() const { return tree_; }
+  // What a container of the result sees.
+  Tree result_tree() const;
 
   // Writes the companions of the files whose debug information was taken out, and those that the source had,
   // as an artifact that refers to `result`. Before the destination's publish().
@@ -77,6 +83,8 @@ class ImageWork {
   void count_debug_info(const std::vector<DebugCandidate>& candidates);
   std::vector<DebugCandidate> debug_candidates(const std::function<bool(NodeId)>& stays) const;
   std::optional<DebugFileReport> reason_to_leave(const DebugCandidate& candidate) const;
+  void prove_dropped(ProofPlatform& platform) const;
+  void prove_dropped_slim(ProofPlatform& platform, const Tree& result) const;
   bool stays_apart(NodeId node) const;
   ContentReader content_reader() const;
   KeepInput keep_input() const;

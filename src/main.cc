@@ -21,6 +21,7 @@ constexpr CommandRow kCommands[] = {
      "text json dive-json markdown junit"},
     {"diff", "what grew from one image to another, and why", &set_up_diff, "text json markdown"},
     {"inspect", "what one program loads and starts", &set_up_inspect},
+    {"explain", "say why a path is in an image, or gone from it", &set_up_explain},
     {"verify", "check that an image can start, from its files alone", &set_up_verify},
     {"hook", "hold images to their budgets before git pushes", &set_up_hook, "text"},
     {"debug-info", "bring debug information back that was taken out", &set_up_debug_info, "text json"},

@@ -8,6 +8,7 @@
 #include "layers/error.h"
 #include "layers/image_edit.h"
 #include "layers/image_store.h"
+#include "src/certificate.h"
 #include "src/debug_info_observer.h"
 #include "src/document_writer.h"
 #include "src/image_set.h"
@@ -97,6 +98,35 @@ void convert_to_oci(ImageSet& set, const ImageSource& source, const std::optiona
   }
 }
 
+// The certificate, put beside the image. That of a source which is its own result is kept, with all else that
+// refers to it.
+Certificate certify(const OptimizeOptions& options, Form form, const ImageSource& source,
+                    const Descriptor& root, const std::vector<std::unique_ptr<ImageWork>>& works,
+                    const DocumentWriter& writer, ImageDestination& destination, Progress& progress) {
+  Certificate certificate;
+  const bool same = root.digest == source.root().digest;
+  if (same) {
+    copy_referrers(source, root.digest, destination);
+    if (auto found = find_certificate(source, root.digest); found && speaks_of(*found, root.digest)) {
+      certificate = std::move(*found);
+      if (destination.holds_referrers()) return certificate;
+      certificate.referrer.clear();
+    }
+  }
+  if (certificate.text.empty()) {
+    std::vector<std::string> digests;
+    for (std::size_t i = 0; i < works.size(); ++i)
+      digests.push_back(writer.result_digest(i));
+    certificate.text =
+        write_proof(make_proof(options, form, source.root().digest.text(), root, works, digests));
+  }
+  if (!attach_certificate(destination, root, certificate) && !options.keeps_proof) {
+    progress.note(
+        fmt::format("{} has no place for the certificate; --proof FILE writes it", destination.name()));
+  }
+  return certificate;
+}
+
 }  // namespace
 
 Report optimize(const OptimizeOptions& options, Progress& progress) {
@@ -153,7 +183,11 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
     if (const auto result = writer.result(i))
       works[i]->write_companions(*source, *destination, *result, written);
   }
-  if (destination && root) destination->publish(*root);
+  Certificate certificate;
+  if (destination && root) {
+    certificate = certify(options, choice.form, *source, *root, works, writer, *destination, progress);
+    destination->publish(*root);
+  }
 
   // Report.
   Report report;
@@ -167,6 +201,8 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   report.dry_run = !destination;
   report.left_out = set.left_out;
   report.attestations_dropped = writer.attestations_dropped();
+  report.proof = certificate.text;
+  report.proof_referrer = certificate.referrer;
   for (std::size_t i = 0; i < works.size(); ++i) {
     report.platforms.push_back(works[i]->report());
     report.platforms.back().result_digest = writer.result_digest(i);

@@ -43,6 +43,7 @@ struct OptimizeOptions {
   bool dry_run = false;
   std::string spool_directory;
   std::optional<std::int64_t> source_date_epoch;
+  bool keeps_proof = false;  // the caller writes Report::proof somewhere
 };
 
 // Throws Error; the destination is then as it was.

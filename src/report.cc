@@ -8,6 +8,7 @@
 #include <map>
 
 #include "layers/compression.h"
+#include "layers/digest.h"
 #include "layers/error.h"
 #include "src/progress.h"
 #include "src/version.h"
@@ -208,6 +209,10 @@ Json to_json(const Report& report) {
     json["platforms"].push_back(to_json(platform));
   json["left_out"] = lines(report.left_out);
   json["attestations_dropped"] = report.attestations_dropped;
+  json["proof"] = nullptr;
+  if (!report.proof.empty()) {
+    json["proof"] = Json{{"digest", digest_of(report.proof).text()}, {"referrer", or_null(report.proof_referrer)}};
+  }
   return json;
 }
 

@@ -98,6 +98,8 @@ struct Report {
   std::vector<PlatformReport> platforms;
   std::vector<std::string> left_out;  // platforms
   std::uint64_t attestations_dropped = 0;
+  std::string proof;           // the certificate; empty in a dry run
+  std::string proof_referrer;  // digest of its manifest beside the result; empty: the destination has no place
 };
 
 Json to_json(const Report& report);

@@ -185,6 +185,8 @@ Verification verify_closure(const VerificationInput& input, const Verification* 
   if (input.tree != nullptr) verify_encodings(*input.tree, input.manifest, input.strict, findings);
   verify_packages(input.files, input.packages, findings);
   result.properties = properties_of(input.config);
+  if (input.proof != nullptr && input.tree != nullptr)
+    verify_proof(*input.proof, *input.tree, input.files, result, findings);
   if (source != nullptr) verify_against(*source, input.files, result, findings);
   findings.finish();
   std::stable_sort(result.findings.begin(), result.findings.end(),
@@ -203,12 +205,14 @@ std::string to_text(const std::vector<VerifiedImage>& images) {
     const auto count = [](std::size_t number, std::string_view one) {
       return fmt::format("{} {}{}", number, one, number == 1 ? "" : "s");
     };
-    const std::string checked = fmt::format("{}, {}, {}, {}", count(verification.commands, "command"),
+    std::string checked = fmt::format("{}, {}, {}, {}", count(verification.commands, "command"),
                                             count(verification.programs_checked, "program"),
                                             verification.libraries_checked == 1
                                                 ? "1 library"
                                                 : fmt::format("{} libraries", verification.libraries_checked),
                                             count(verification.scripts_checked, "script"));
+    if (verification.paths_proven > 0)
+      checked += fmt::format(", {} of the certificate", count(verification.paths_proven, "path"));
     const std::size_t failures = verification.failures();
     text += failures == 0 ? fmt::format("{}: verified: {}\n", image.platform, checked)
                           : fmt::format("{}: verification failed: {} ({})\n", image.platform,
@@ -217,11 +221,13 @@ std::string to_text(const std::vector<VerifiedImage>& images) {
   return text;
 }
 
-Json to_json(const std::vector<VerifiedImage>& images, const std::string& image, const std::string& against) {
+Json to_json(const std::vector<VerifiedImage>& images, const std::string& image, const std::string& against,
+             const std::string& proof) {
   Json json;
   json["version"] = 1;
   json["image"] = printable(image, 2000);
   json["against"] = against.empty() ? Json(nullptr) : Json(printable(against, 2000));
+  json["proof"] = proof.empty() ? Json(nullptr) : Json(printable(proof, 2000));
   json["ok"] =
       std::all_of(images.begin(), images.end(), [](const VerifiedImage& it) { return it.verification.ok(); });
   json["platforms"] = Json::array();
@@ -234,6 +240,7 @@ Json to_json(const std::vector<VerifiedImage>& images, const std::string& image,
     platform["programs"] = it.verification.programs_checked;
     platform["libraries"] = it.verification.libraries_checked;
     platform["scripts"] = it.verification.scripts_checked;
+    platform["proven"] = it.verification.paths_proven;
     platform["findings"] = Json::array();
     for (const Finding& finding : it.verification.findings) {
       Json item;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +21,8 @@
 #include "src/facts/roots.h"
 
 namespace imgslim {
+
+struct ProofPlatform;
 
 // Something that does not hold, or that people should know.
 struct Finding {
@@ -47,12 +50,15 @@ struct Verification {
   std::map<std::string, VerifiedPath> reached;
   // Program, requester and name of each request for a library -> resolved path, on the plainest CPU.
   std::map<std::array<std::string, 3>, std::string> libraries;
+  // Who finds whom, on any CPU: resolved paths of objects and their libraries.
+  std::set<std::pair<std::string, std::string>> edges;
   std::map<std::string, std::string> programs;                  // command (origin and words) -> program
   std::vector<std::pair<std::string, std::string>> properties;  // of the config: name, JSON text
   std::size_t commands = 0;
   std::size_t programs_checked = 0;
   std::size_t libraries_checked = 0;
   std::size_t scripts_checked = 0;
+  std::size_t paths_proven = 0;  // of the certificate
 
   std::size_t failures() const;
   bool ok() const { return failures() == 0; }
@@ -67,6 +73,8 @@ struct VerificationInput {
   const Manifest* manifest = nullptr;       // to compare media types with the layers
   // Every program, script and link of the image, not only what the commands reach.
   bool all = false;
+  // The certificate that speaks of this image, whose claims are checked too; needs `tree`.
+  const ProofPlatform* proof = nullptr;
   // What appliers may read differently is a failure, not a note: for images that we write.
   bool strict = false;
 };
@@ -86,6 +94,7 @@ struct VerifiedImage {
 // Failures and the verdict of each platform, a line each.
 std::string to_text(const std::vector<VerifiedImage>& images);
 // The document that imgslim-verify(1) describes.
-Json to_json(const std::vector<VerifiedImage>& images, const std::string& image, const std::string& against);
+Json to_json(const std::vector<VerifiedImage>& images, const std::string& image, const std::string& against,
+             const std::string& proof = "");
 
 }  // namespace imgslim

@@ -51,6 +51,10 @@ std::vector<std::pair<std::string, std::string>> properties_of(const ImageConfig
 void verify_against(const Verification& source, const FileSystem& files, Verification& result,
                     FindingList& findings);
 
+// Every claim of a certificate that the image can answer.
+void verify_proof(const ProofPlatform& proof, const Tree& tree, const FileSystem& files, Verification& result,
+                  FindingList& findings);
+
 // Whether the process starts as uid 0.
 bool runs_as_root(const FileSystem& files, const ImageConfig& config);
 // Why a path leads nowhere: "not found", "/bin is a link to usr/bin, which is not there"; "" if it does not.

@@ -316,6 +316,9 @@ class StartVerifier {
         reach(link, place);
       reach(object.resolved, place);
     }
+    for (const SearchEdge& edge : search.edges()) {
+      if (edge.to) result_.edges.emplace(search.objects()[edge.from].resolved, search.objects()[*edge.to].resolved);
+    }
     if (base == nullptr) {
       for (const SearchEdge& edge : search.edges()) {
         if (!edge.to) continue;
