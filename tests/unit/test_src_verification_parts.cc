@@ -89,10 +89,85 @@ TEST_CASE("verify: records of filtered packages name what is there") {
   CHECK(image.verify().findings.empty());
   image.remove("/usr/share/tz/GMT");
   CHECK(image.failures() ==
-        "/var/lib/dpkg/status.d/tz -> package tz 1: its md5sums name 1 file that is not there, "
+        "/var/lib/dpkg/status.d/tz -> package tz 1: its records name 1 file that is not there, "
         "/usr/share/tz/GMT is the first\n");
   image.remove("/usr/share/tz/UTC");
   CHECK(image.failures().find("recorded, but none of its 2 files is there") != std::string::npos);
+}
+
+TEST_CASE("verify: filtered records name links, folders and conffiles too") {
+  VerifiedTable image = static_image();
+  image.file("/var/lib/dpkg/status.d/tz",
+             "Package: tz\nVersion: 1\nConffiles:\n /etc/tz " + std::string(32, 'b') + "\n");
+  image.file("/var/lib/dpkg/info/tz.list",
+             "/.\n/usr\n/usr/share/tz/new\n/usr/share/tz/UTC\n/etc/tz\n/var/spool/tz\n");
+  image.file("/usr/share/tz/UTC", "");
+  image.link("/usr/share/tz/new", "UTC");
+  image.file("/etc/tz", "");
+  image.directory("/var/spool/tz");
+  CHECK(image.verify().findings.empty());
+  for (const char* path : {"/usr/share/tz/new", "/etc/tz", "/var/spool/tz"}) {
+    CAPTURE(path);
+    VerifiedTable less = image;
+    less.remove(path);
+    CHECK(less.failures() ==
+          "/var/lib/dpkg/status.d/tz -> package tz 1: its records name 1 file that is not there, " +
+              std::string(path) + " is the first\n");
+  }
+}
+
+TEST_CASE("verify: what every installation has is a failure only where records are filtered") {
+  for (const bool filtered : {true, false}) {
+    CAPTURE(filtered);
+    VerifiedTable image = static_image();
+    const std::string fields = "Version: 1\nArchitecture: all\n\n";
+    if (filtered) {
+      image.file("/var/lib/dpkg/status.d/base-files", "Package: base-files\n" + fields);
+    } else {
+      image.file("/var/lib/dpkg/status", "Package: base-files\nStatus: install ok installed\n" + fields);
+      image.file("/var/lib/dpkg/info/base-files.list", "/.\n");
+    }
+    image.file("/etc/debian_version", "12.11\n");
+    for (const char* path : {"/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/timezone"})
+      image.file(path, "");
+    image.link("/etc/localtime", "/usr/share/zoneinfo/UTC");
+    CHECK(image.verify().findings.empty());
+    for (const char* path :
+         {"/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/timezone", "/etc/localtime"}) {
+      CAPTURE(path);
+      VerifiedTable less = image;
+      less.remove(path);
+      const Verification result = less.verify();
+      REQUIRE(result.findings.size() == 1);
+      CHECK(result.findings[0].subject == path);
+      CHECK(result.ok() == !filtered);
+      // The same in the source is none of the result's doing.
+      CHECK(less.verify(false, &result).ok());
+    }
+    // Newer releases have no /etc/timezone.
+    image.file("/etc/debian_version", "13.1\n");
+    image.remove("/etc/timezone");
+    CHECK(image.verify().findings.empty());
+  }
+}
+
+TEST_CASE("verify: each certificate of a hashed folder has the link that programs look for") {
+  VerifiedTable image = static_image();
+  image.file("/var/lib/dpkg/status.d/ca-certificates", "Package: ca-certificates\nVersion: 1\n");
+  image.file("/etc/ssl/certs/ca-certificates.crt", "");
+  image.file("/usr/share/ca-certificates/a.crt", "");
+  image.link("/etc/ssl/certs/a.pem", "/usr/share/ca-certificates/a.crt");
+  image.link("/etc/ssl/certs/b.pem", "/usr/share/ca-certificates/a.crt");
+  CHECK(image.verify().findings.empty());  // not hashed
+  image.link("/etc/ssl/certs/0123abcd.0", "a.pem");
+  CHECK(image.failures() ==
+        "/etc/ssl/certs/b.pem: no link with the hash of the certificate's name leads to it\n");
+  image.link("/etc/ssl/certs/0123abcd.1", "b.pem");
+  CHECK(image.verify().findings.empty());
+  image.remove("/etc/ssl/certs/a.pem");
+  CHECK(image.failures().starts_with("/etc/ssl/certs/0123abcd.0: "));
+  image.remove("/etc/ssl/certs/ca-certificates.crt");
+  CHECK(image.failures().find("every installation has it") != std::string::npos);
 }
 
 TEST_CASE("verify: a full package database may lack files, not all of them") {
