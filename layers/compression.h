@@ -69,9 +69,14 @@ class PlainBlob : public Blob {
  public:
   PlainBlob(BlobPtr blob, Compression compression, std::vector<Checkpoint> checkpoints,
             std::uint64_t plain_size, std::size_t cache_bytes = std::size_t{32} << 20);
+  // The same with checkpoints that several share, as the images that have one layer do.
+  PlainBlob(BlobPtr blob, Compression compression, std::shared_ptr<const std::vector<Checkpoint>> checkpoints,
+            std::uint64_t plain_size, std::size_t cache_bytes);
   ~PlainBlob() override;
   std::uint64_t size() const override;
   void read_at(std::uint64_t offset, std::span<std::byte> into) const override;
+  // Gives back the memory of what is kept decoded.
+  void forget() const;
 
  private:
   struct State;

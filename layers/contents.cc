@@ -40,7 +40,9 @@ Contents::Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs
     : tables_(std::move(tables)), replaced_(std::move(replaced)) {
   if (tables_.size() != blobs.size()) throw std::logic_error("contents: tables and blobs differ in number");
   for (std::size_t i = 0; i < tables_.size(); ++i) {
-    plain_.push_back(std::make_unique<PlainBlob>(blobs[i], tables_[i]->compression, tables_[i]->checkpoints,
+    // A part of the table, which it keeps alive.
+    const std::shared_ptr<const std::vector<Checkpoint>> checkpoints(tables_[i], &tables_[i]->checkpoints);
+    plain_.push_back(std::make_unique<PlainBlob>(blobs[i], tables_[i]->compression, checkpoints,
                                                  tables_[i]->plain_size, cache_bytes));
   }
 }
@@ -97,6 +99,11 @@ std::string Contents::read_front(EntryRef file, std::uint64_t length) const {
   const auto [blob, start] = place_of(file);
   blob->read_at(start, std::as_writable_bytes(std::span(text)));
   return text;
+}
+
+void Contents::forget() const {
+  for (const auto& layer : plain_)
+    layer->forget();
 }
 
 std::vector<Digest> Contents::hash(const std::vector<EntryRef>& files) const {

@@ -29,13 +29,15 @@ class Contents {
   std::string read_front(EntryRef file, std::uint64_t length) const;
   // SHA-256 of each file, in the order given. Reads in the order of the layers' bytes.
   std::vector<Digest> hash(const std::vector<EntryRef>& files) const;
+  // Gives back the memory of what is kept decoded, until something is read again.
+  void forget() const;
 
  private:
   const Entry& entry(EntryRef file) const;
   // Where a file's bytes are, and their offset there.
   std::pair<const Blob*, std::uint64_t> place_of(EntryRef file) const;
   std::vector<LayerTablePtr> tables_;
-  std::vector<std::unique_ptr<Blob>> plain_;
+  std::vector<std::unique_ptr<PlainBlob>> plain_;
   std::vector<BlobPtr> replaced_;
 };
 

@@ -32,7 +32,9 @@ class LayerScan {
   std::uint64_t run(Step step);
   // After the last step, which is kFinish.
   bool failed() const { return error_ != nullptr; }
-  // The table, after the last step; throws the error there was.
+  // The table, after the last step and if it did not fail.
+  const LayerTable& table() const { return *table_; }
+  // Takes the table, after the last step; throws the error there was.
   LayerTablePtr result();
 
  private:

@@ -19,4 +19,15 @@ std::string_view LayerTable::keep(std::string_view text) {
   return std::string_view(block).substr(at);
 }
 
+std::uint64_t LayerTable::text_bytes() const {
+  std::uint64_t sum = 0;
+  for (const std::string& block : arena_)
+    sum += block.capacity();
+  for (const Xattrs& set : xattr_sets) {
+    for (const auto& [name, value] : set)
+      sum += name.size() + value.size();
+  }
+  return sum;
+}
+
 }  // namespace imgslim

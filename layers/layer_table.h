@@ -86,6 +86,8 @@ struct LayerTable {
 
   // Keeps a copy of `text` as long as the table lives.
   std::string_view keep(std::string_view text);
+  // What the texts kept and the xattrs take.
+  std::uint64_t text_bytes() const;
 
  private:
   std::deque<std::string> arena_;  // blocks of text; views into them stay valid

@@ -42,7 +42,7 @@ void read_fully(Decoder& decoder, std::span<std::byte> into) {
 struct PlainBlob::State {
   BlobPtr blob;
   Compression compression = Compression::kNone;
-  std::vector<Checkpoint> checkpoints;  // by plain offset
+  std::shared_ptr<const std::vector<Checkpoint>> checkpoints;  // by plain offset
   std::uint64_t size = 0;
   std::size_t max_spans = kMinSpans;
   std::size_t max_cursors = 1;
@@ -84,9 +84,9 @@ void PlainBlob::State::add(std::uint64_t index, Bytes bytes) {
 // The last checkpoint before a span; null for the blob's beginning.
 const Checkpoint* PlainBlob::State::nearest(std::uint64_t index) const {
   const auto behind =
-      std::upper_bound(checkpoints.begin(), checkpoints.end(), index * kSpan,
+      std::upper_bound(checkpoints->begin(), checkpoints->end(), index * kSpan,
                        [](std::uint64_t at, const Checkpoint& c) { return at < c.plain_offset; });
-  return behind == checkpoints.begin() ? nullptr : &*std::prev(behind);
+  return behind == checkpoints->begin() ? nullptr : &*std::prev(behind);
 }
 
 Cursor PlainBlob::State::start_at(const Checkpoint* checkpoint) const {
@@ -158,6 +158,13 @@ Bytes PlainBlob::State::span(std::uint64_t index) {
 
 PlainBlob::PlainBlob(BlobPtr blob, Compression compression, std::vector<Checkpoint> checkpoints,
                      std::uint64_t plain_size, std::size_t cache_bytes)
+    : PlainBlob(std::move(blob), compression,
+                std::make_shared<const std::vector<Checkpoint>>(std::move(checkpoints)), plain_size,
+                cache_bytes) {}
+
+PlainBlob::PlainBlob(BlobPtr blob, Compression compression,
+                     std::shared_ptr<const std::vector<Checkpoint>> checkpoints, std::uint64_t plain_size,
+                     std::size_t cache_bytes)
     : state_(std::make_unique<State>()) {
   state_->blob = std::move(blob);
   state_->compression = compression;
@@ -169,6 +176,13 @@ PlainBlob::PlainBlob(BlobPtr blob, Compression compression, std::vector<Checkpoi
 }
 
 PlainBlob::~PlainBlob() = default;
+
+void PlainBlob::forget() const {
+  const std::lock_guard lock(state_->mutex);
+  state_->by_index.clear();
+  state_->spans.clear();
+  state_->idle.clear();
+}
 
 std::uint64_t PlainBlob::size() const {
   return state_->size;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layers/scan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -8,6 +10,7 @@
 #include <numeric>
 #include <thread>
 
+#include "layers/error.h"
 #include "layers/layer_scan.h"
 
 namespace imgslim {
@@ -101,10 +104,27 @@ class Scanner {
 
   void note_end(std::size_t index) {
     std::erase(active_, index);
-    if (!layers_[index]->failed() || index > first_failed_) return;
+    if (!layers_[index]->failed()) {
+      check_sums(layers_[index]->table());
+      return;
+    }
+    if (index > first_failed_) return;
     // The first job that fails gives the error, so those before it go on.
     first_failed_ = index;
     std::erase_if(active_, [&](std::size_t other) { return other > index; });
+  }
+
+  void check_sums(const LayerTable& table) {
+    entries_ += table.entries.size();
+    text_bytes_ += table.text_bytes();
+    if (entries_ > options_.max_entries) {
+      throw_bad_image(fmt::format("{}: the layers have more than {} entries in all", options_.what,
+                                  options_.max_entries));
+    }
+    if (text_bytes_ > options_.max_text_bytes) {
+      throw_bad_image(fmt::format("{}: the names in the layers take more than {} bytes in all", options_.what,
+                                  options_.max_text_bytes));
+    }
   }
 
   void report(std::uint64_t read, std::unique_lock<std::mutex>& lock) {
@@ -132,7 +152,9 @@ class Scanner {
   std::vector<std::size_t> active_;                 // jobs that have begun and not ended, largest first
   std::size_t next_ = 0;                            // in order_
   std::size_t first_failed_;                        // job; their number if none
-  std::exception_ptr failure_;                      // of the callbacks
+  std::uint64_t entries_ = 0;                       // of layers that have ended
+  std::uint64_t text_bytes_ = 0;
+  std::exception_ptr failure_;  // of the callbacks, or a limit
   std::uint64_t done_ = 0;
   bool reporting_ = false;
   std::chrono::steady_clock::time_point last_report_ = std::chrono::steady_clock::now();

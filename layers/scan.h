@@ -24,9 +24,13 @@ struct ScanJob {
 };
 
 struct ScanOptions {
-  unsigned threads = 0;  // 0: as many as there are CPUs
+  std::string what = "image";  // in front of errors that are not one layer's
+  unsigned threads = 0;        // 0: as many as there are CPUs
   DecodeLimits decode;
   TarLimits tar;
+  // Of all layers together: their entries, and the bytes of names, links and xattrs.
+  std::uint64_t max_entries = 20000000;
+  std::uint64_t max_text_bytes = std::uint64_t{1} << 30;
   // Makes the observers of a layer, by the index of its job. Called from any thread, one at a time.
   std::function<Observers(std::size_t job)> observers;
   // Bytes of blobs read so far, and of all blobs. Called from any thread, one at a time, about every
@@ -42,7 +46,7 @@ struct ScanOptions {
 // Throws Error{kBadImage} if a blob has not the size or digest, or the plain bytes not the DiffID, that
 // the job names; if it is malformed; or if a limit is passed. A blob that is malformed is first compared
 // with its digest, as damage on the way is the likelier reason. The first job that fails, by order of
-// the jobs, gives the error.
+// the jobs, gives the error, or the limit that the layers pass together.
 std::vector<LayerTablePtr> scan_layers(const std::vector<ScanJob>& jobs, const ScanOptions& options = {});
 
 }  // namespace imgslim

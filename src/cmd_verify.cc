@@ -44,9 +44,9 @@ class ReadImages {
                       const ProofPlatform* proof = nullptr) const {
     const std::vector<LayerTablePtr> tables = layers_.tables_of(image);
     const Tree tree = merge_layers(image, tables);
-    const Contents contents(tables, layers_.blobs_of(image), kContentCacheBytes);
+    const auto contents = layers_.contents_of(image);
     const TreeFileSystem files(
-        tree, [&](EntryRef file, std::uint64_t length) { return contents.read_front(file, length); });
+        tree, [&](EntryRef file, std::uint64_t length) { return contents->read_front(file, length); });
     const PackageDatabase packages = PackageDatabase::read(files);
     VerificationInput input{files, image.config, packages};
     for (const std::string& line : arguments.also_run)

@@ -154,7 +154,7 @@ void ImageWork::handle_debug_info(const std::function<bool(NodeId)>& stays) {
     tables_[k] = std::move(replaced.table);
   }
   tree_ = merge_layers(image_, tables_);
-  contents_ = std::make_unique<Contents>(tables_, blobs_, kContentCacheBytes, replaced_);
+  contents_ = std::make_unique<Contents>(tables_, blobs_, content_cache_bytes(tables_.size()), replaced_);
 }
 
 void ImageWork::add_debug_info_rule(PlatformReport& report) const {

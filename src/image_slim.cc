@@ -22,6 +22,7 @@ void ImageWork::find_closure() {
       {tree_, *files_, content_reader(), packages_, roots_, image_.config, read_go_programs(*files_, roots_)},
       Form::kDistroless);
   closure_ = find_kept(keep_input());
+  forget_contents();
 }
 
 bool ImageWork::plan_slim() {
@@ -39,8 +40,11 @@ bool ImageWork::plan_slim() {
   slim_tables_.push_back(slim_->generated);
   std::vector<BlobPtr> blobs = blobs_;
   blobs.push_back(memory_blob(slim_->generated_bytes));
-  slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs), kContentCacheBytes, replaced_);
+  forget_contents();
+  slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs),
+                                              content_cache_bytes(slim_tables_.size()), replaced_);
   check_slim();
+  forget_contents();
   changes_.assign(tables_.size(), LayerChange{});
   for (std::size_t i = base_layers_; i < changes_.size(); ++i)
     changes_[i].kind = LayerChange::Kind::kRemoved;
@@ -96,6 +100,7 @@ void ImageWork::rewrite_slim(ImageDestination* destination, WrittenLayers& writt
     slim_written_[i] = write_once(slim_->layers[i].layer, slim_tables_, *slim_contents_, format, *destination,
                                   written, [](const WrittenLayer&) { return true; });
   }
+  forget_contents();
   // Its own result again: the same layers, so the source as it is.
   slim_changed_ = base_layers_ + slim_written_.size() != tables_.size();
   for (std::size_t i = base_layers_; i < tables_.size() && !slim_changed_; ++i) {
@@ -123,13 +128,12 @@ void ImageWork::report_slim(PlatformReport& report) const {
     } else {
       // The source's mean ratio: what else is known in a dry run.
       std::uint64_t blob = 0;
-      std::uint64_t plain = 1;
+      std::uint64_t plain = 0;
       for (const LayerTablePtr& table : tables_) {
         blob += table->blob_size;
         plain += table->plain_size;
       }
-      layer.compressed.after = static_cast<std::uint64_t>(
-          static_cast<double>(layer.unpacked.after) * static_cast<double>(blob) / static_cast<double>(plain));
+      layer.compressed.after = compressed_share(layer.unpacked.after, blob, plain);
     }
     report.layers.push_back(std::move(layer));
   }
@@ -158,11 +162,7 @@ void ImageWork::report_slim(PlatformReport& report) const {
       rule.reason = reason;
       ++rule.entries;
       rule.unpacked += entry.tar_bytes;
-      if (tables_[k]->plain_size > 0) {
-        rule.compressed += static_cast<std::uint64_t>(static_cast<double>(entry.tar_bytes) *
-                                                      static_cast<double>(tables_[k]->blob_size) /
-                                                      static_cast<double>(tables_[k]->plain_size));
-      }
+      rule.compressed += compressed_share(entry.tar_bytes, tables_[k]->blob_size, tables_[k]->plain_size);
     }
   }
   for (auto& [id, rule] : rules)

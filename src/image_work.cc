@@ -41,14 +41,25 @@ std::vector<std::string> homes_of(std::string_view passwd);
 
 }  // namespace
 
+std::uint64_t compressed_share(std::uint64_t part, std::uint64_t blob_size, std::uint64_t plain_size) {
+  if (plain_size == 0) return 0;
+  return static_cast<std::uint64_t>(static_cast<double>(part) * static_cast<double>(blob_size) /
+                                    static_cast<double>(plain_size));
+}
+
 ImageWork::ImageWork(const SourceImage& image, const OptimizeOptions& options)
     : image_(image), options_(options) {}
 
-void ImageWork::merge(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs) {
-  tables_ = std::move(tables);
-  blobs_ = std::move(blobs);
+void ImageWork::merge(const ScannedLayers& layers) {
+  tables_ = layers.tables_of(image_);
+  blobs_ = layers.blobs_of(image_);
   tree_ = merge_layers(image_, tables_);
-  contents_ = std::make_unique<Contents>(tables_, blobs_, kContentCacheBytes);
+  contents_ = layers.contents_of(image_);
+}
+
+void ImageWork::forget_contents() const {
+  if (contents_) contents_->forget();
+  if (slim_contents_) slim_contents_->forget();
 }
 
 void ImageWork::find_facts() {
@@ -72,6 +83,7 @@ void ImageWork::find_facts() {
   for (std::string& path : in_place_) {
     if (const auto resolved = resolve_path(*files_, path)) path = *resolved;
   }
+  forget_contents();
 }
 
 // Whether a program may write this file in place, so that it must not share its storage.
@@ -128,6 +140,7 @@ void ImageWork::plan(Form form) {
       });
     }
   }
+  forget_contents();
   request_.pinned.assign(tables_.size(), false);
   std::fill_n(request_.pinned.begin(), base_layers_, true);
   plan_ = plan_layers(tree_, tables_, request_);
@@ -177,6 +190,7 @@ void ImageWork::rewrite(ImageDestination* destination, WrittenLayers& written) {
         again = true;
       }
     }
+    forget_contents();
     if (!again) return;
     plan_ = plan_layers(tree_, tables_, request_);
   }
@@ -203,12 +217,7 @@ std::vector<RuleReport> ImageWork::rule_reports() const {
     ++rule.entries;
     rule.unpacked += gone.bytes;
     const LayerTable& layer = *tables_[gone.entry.layer];
-    // The layer's compressed bytes shared out by unpacked bytes: what one file's share is can't be known.
-    if (layer.plain_size > 0) {
-      rule.compressed +=
-          static_cast<std::uint64_t>(static_cast<double>(gone.bytes) * static_cast<double>(layer.blob_size) /
-                                     static_cast<double>(layer.plain_size));
-    }
+    rule.compressed += compressed_share(gone.bytes, layer.blob_size, layer.plain_size);
   }
   for (const RuleText& text : kLosslessRules) {
     if (const auto rule = rules.find(std::string(text.id)); rule != rules.end())
@@ -269,10 +278,9 @@ PlatformReport ImageWork::report() const {
         layer.result_diff_id = change.written->diff_id.text();
         layer.compressed.after = change.written->size;
         layer.unpacked.after = change.written->plain_size;
-      } else if (table.plain_size > 0) {
-        layer.compressed.after = static_cast<std::uint64_t>(static_cast<double>(table.blob_size) *
-                                                            static_cast<double>(planned.table->plain_size) /
-                                                            static_cast<double>(table.plain_size));
+      } else {
+        layer.compressed.after =
+            compressed_share(planned.table->plain_size, table.blob_size, table.plain_size);
       }
     }
     report.layers.push_back(std::move(layer));

@@ -26,19 +26,24 @@
 #include "src/image_set.h"
 #include "src/optimize.h"
 #include "src/proof.h"
+#include "src/scanned_layers.h"
 
 namespace imgslim {
 
 // Layers written in this run by layer_key(): equal planned layers of several images are built once.
 using WrittenLayers = std::map<Digest, WrittenLayer>;
 
+// The part of a blob's bytes that `part` of its plain bytes stands for, shared out evenly: what one file
+// takes in a compressed layer cannot be known.
+std::uint64_t compressed_share(std::uint64_t part, std::uint64_t blob_size, std::uint64_t plain_size);
+
 class ImageWork {
  public:
   // `image` and `options` must outlive it.
   ImageWork(const SourceImage& image, const OptimizeOptions& options);
 
-  // The merged tree. `tables` and `blobs` are the image's layers from the bottom up.
-  void merge(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs);
+  // The merged tree. Each step gives back what it kept decoded, as a run may have many images.
+  void merge(const ScannedLayers& layers);
   // The lowest layers that stay as they are.
   void keep_base(std::uint32_t layers) { base_layers_ = layers; }
   std::uint32_t base_layers() const { return base_layers_; }
@@ -85,6 +90,7 @@ class ImageWork {
   std::optional<DebugFileReport> reason_to_leave(const DebugCandidate& candidate) const;
   void prove_dropped(ProofPlatform& platform) const;
   void prove_dropped_slim(ProofPlatform& platform, const Tree& result) const;
+  void forget_contents() const;
   bool stays_apart(NodeId node) const;
   ContentReader content_reader() const;
   KeepInput keep_input() const;

@@ -44,9 +44,8 @@ class ImageTree : public InspectedTree {
     }
     const SourceImage& found = set_.images.front();
     const ScannedLayers layers(*source_, set_, options.threads, progress);
-    const std::vector<LayerTablePtr> tables = layers.tables_of(found);
-    tree_ = merge_layers(found, tables);
-    contents_ = std::make_unique<Contents>(tables, layers.blobs_of(found), kContentCacheBytes);
+    tree_ = merge_layers(found, layers.tables_of(found));
+    contents_ = layers.contents_of(found);
     files_ = std::make_unique<TreeFileSystem>(
         tree_, [this](EntryRef file, std::uint64_t length) { return contents_->read_front(file, length); });
     name = found.what;

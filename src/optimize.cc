@@ -153,7 +153,7 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   std::vector<std::unique_ptr<ImageWork>> works;
   for (const SourceImage& image : set.images) {
     works.push_back(std::make_unique<ImageWork>(image, options));
-    works.back()->merge(layers.tables_of(image), layers.blobs_of(image));
+    works.back()->merge(layers);
     works.back()->keep_base(base_of(options, image));
   }
 

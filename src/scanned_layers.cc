@@ -3,11 +3,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "layers/error.h"
 #include "layers/scan.h"
 
 namespace imgslim {
 namespace {
+
+// Of all images, a layer that several have counted for each. A layer alone may have as many.
+constexpr std::uint64_t kMaxEntries = 20000000;
 
 BlobPtr open_layer(const ImageSource& source, const LayerDescriptor& layer) {
   try {
@@ -44,12 +49,23 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
     }
   }
   ScanOptions scan;
+  scan.what = source.name();
+  scan.max_entries = kMaxEntries;
   scan.threads = threads;
   if (observers) scan.observers = [&](std::size_t) { return observers(); };
   scan.progress = [&](std::uint64_t done, std::uint64_t all) { progress.at(done, all); };
   progress.begin(fmt::format("reading {} layers, {}", jobs.size(), human_bytes(total)));
   tables_ = scan_layers(jobs, scan);
   progress.end();
+  std::uint64_t entries = 0;
+  for (const SourceImage& image : set.images) {
+    for (const LayerTablePtr& table : tables_of(image))
+      entries += table->entries.size();
+    if (entries > kMaxEntries) {
+      throw_bad_image(
+          fmt::format("{}: its images have more than {} entries in all", image.what, kMaxEntries));
+    }
+  }
 }
 
 std::vector<LayerTablePtr> ScannedLayers::tables_of(const SourceImage& image) const {
@@ -66,6 +82,16 @@ std::vector<BlobPtr> ScannedLayers::blobs_of(const SourceImage& image) const {
     blobs.push_back(blobs_[number_.at(layer.descriptor.digest)]);
   }
   return blobs;
+}
+
+std::unique_ptr<Contents> ScannedLayers::contents_of(const SourceImage& image) const {
+  return std::make_unique<Contents>(tables_of(image), blobs_of(image),
+                                    content_cache_bytes(image.manifest.layers.size()));
+}
+
+std::size_t content_cache_bytes(std::size_t layers) {
+  constexpr std::size_t kAll = std::size_t{128} << 20;
+  return std::min(kContentCacheBytes, kAll / std::max<std::size_t>(layers, 1));
 }
 
 Tree merge_layers(const SourceImage& image, const std::vector<LayerTablePtr>& tables) {

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <vector>
 
+#include "layers/contents.h"
 #include "layers/digest.h"
 #include "layers/image_store.h"
 #include "layers/layer_table.h"
@@ -17,26 +19,33 @@
 
 namespace imgslim {
 
-// Decoded bytes kept for each layer while contents are read; eight layers of this stay far below the
-// memory a small CI job has.
+// Decoded bytes kept for a layer while contents are read.
 constexpr std::size_t kContentCacheBytes = std::size_t{4} << 20;
 
 // The layers of all images, each blob read once and its digests checked.
 class ScannedLayers {
  public:
-  // `observers`, if given, makes those of each layer. Throws Error{kBadImage, kIo} naming image and layer.
+  // `observers`, if given, makes those of each layer. Throws Error{kBadImage, kIo} naming image and layer, and
+  // Error{kBadImage} if the trees of all images, of which each takes memory for each entry of its layers, would
+  // hold more than anyone has: an index may name one layer in any number of manifests.
   ScannedLayers(const ImageSource& source, const ImageSet& set, unsigned threads, Progress& progress,
                 const std::function<Observers()>& observers = nullptr);
 
   // Of one image of the set, from the bottom up.
   std::vector<LayerTablePtr> tables_of(const SourceImage& image) const;
   std::vector<BlobPtr> blobs_of(const SourceImage& image) const;
+  // The contents of one image's layers.
+  std::unique_ptr<Contents> contents_of(const SourceImage& image) const;
 
  private:
   std::map<Digest, std::size_t> number_;
   std::vector<BlobPtr> blobs_;
   std::vector<LayerTablePtr> tables_;
 };
+
+// The same for each of so many layers, so that what all of them keep stays far below the memory a small CI job
+// has.
+std::size_t content_cache_bytes(std::size_t layers);
 
 // The merged tree of an image's layers, given from the bottom up.
 Tree merge_layers(const SourceImage& image, const std::vector<LayerTablePtr>& tables);

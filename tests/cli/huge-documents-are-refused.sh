@@ -19,7 +19,9 @@ def put(kind, data):
 script = b"#!/bin/sh\n" + b"\n".join(b"w%d" % i for i in range(100000 if kind == "words" else 1))
 out = io.BytesIO()
 with tarfile.open(fileobj=out, mode="w") as tar:
-    for path, data in (("app", script), ("bin/sh", b"\x7fELF")):
+    files = [("app", script), ("bin/sh", b"\x7fELF")]
+    if kind == "entries": files += [("f%d" % i, b"") for i in range(5000)]
+    for path, data in files:
         info = tarfile.TarInfo(path)
         info.size, info.mode = len(data), 0o755
         tar.addfile(info, io.BytesIO(data))
@@ -35,6 +37,8 @@ if kind == "history": config["history"] = [{} for _ in range(1000001)]
 manifest = {"schemaVersion": 2, "config": put("config.v1+json", json.dumps(config, separators=(",", ":")).encode()), "layers": layers}
 if kind == "manifests": manifest["annotations"] = {"padding": "x" * 3000000}
 entries = [put("manifest.v1+json", json.dumps(manifest).encode())]
+if kind == "entries":
+    entries = [put("index.v1+json", json.dumps({"schemaVersion": 2, "manifests": entries * 4000}).encode())]
 if kind == "manifests":
     entries = [put("index.v1+json", json.dumps({"schemaVersion": 2, "manifests": entries * 9000}).encode())]
 with open(os.path.join(layout, "index.json"), "w") as file:
@@ -53,6 +57,8 @@ refused() {
 refused manifests "the manifests and configs are larger than"
 refused layers "2000 layers, more than 1000"
 refused history "more than 1000000 values"
+# One layer of 5002 entries is read once, but would be in 4000 trees.
+refused entries "its images have more than 20000000 entries in all"
 for kind in env words; do
     make $kind
     expect 0 timeout 60 "$imgslim" optimize -q "oci:$work/a" "oci:$work/b"

@@ -97,6 +97,18 @@ TEST_CASE("plain blob: a far read begins at its checkpoint") {
   CHECK(blob->read() - before < blob->size() / 4);
 }
 
+TEST_CASE("plain blob: what is forgotten is read again") {
+  const std::string text = sample_text(3000000, 5);
+  const BlobPtr blob = memory_blob(gzip_member(text));
+  const PlainBlob plain(blob, Compression::kGzip, checkpoints_of(blob, Compression::kGzip), text.size());
+  for (int i = 0; i < 3; ++i) {
+    std::string part(1000, '\0');
+    plain.read_at(1234567, std::as_writable_bytes(std::span(part)));
+    CHECK(part == text.substr(1234567, 1000));
+    plain.forget();
+  }
+}
+
 TEST_CASE("plain blob: two places are read in turn without starting over") {
   const std::string text = sample_text(8000000);
   const auto blob = std::make_shared<CountingBlob>(gzip_member(text));

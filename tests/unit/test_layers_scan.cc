@@ -103,6 +103,33 @@ TEST_CASE("scan: nothing to scan is no error") {
   CHECK(scan_layers({}).empty());
 }
 
+TEST_CASE("scan: the layers together are bounded, whatever the number of threads") {
+  std::vector<ScanJob> jobs;
+  for (std::size_t i = 0; i < 4; ++i)
+    jobs.push_back(gzip_job(layer_tar({10, 20, 30}, i)));
+  for (const unsigned threads : {1u, 3u}) {
+    ScanOptions options;
+    options.threads = threads;
+    options.what = "oci:x";
+    options.max_entries = 16;
+    CHECK(scan_layers(jobs, options).size() == 4);
+    const auto refusal = [&] {
+      try {
+        scan_layers(jobs, options);
+      } catch (const Error& error) {
+        CHECK(error.failure() == Failure::kBadImage);
+        return std::string(error.what());
+      }
+      return std::string("accepted");
+    };
+    options.max_entries = 15;
+    CHECK(refusal() == "oci:x: the layers have more than 15 entries in all");
+    options.max_entries = 16;
+    options.max_text_bytes = 100;
+    CHECK(refusal() == "oci:x: the names in the layers take more than 100 bytes in all");
+  }
+}
+
 TEST_CASE("scan: size, digest and DiffID must hold") {
   const std::string tar = layer_tar({1000});
   const std::string other = digest_of("other").text();
