@@ -4,14 +4,22 @@
 #include <map>
 #include <tuple>
 
+#include "layers/layer_builder.h"
+
 namespace imgslim {
 
-bool same_attributes(const Entry& a, const LayerTable& a_table, const Entry& b, const LayerTable& b_table) {
+bool same_attributes(const Entry& a, const LayerTable& a_table, const Entry& b, const LayerTable& b_table,
+                     bool but_overlay_xattrs) {
   if (a.type != b.type || a.mode != b.mode || a.uid != b.uid || a.gid != b.gid || a.mtime != b.mtime ||
       a.mtime_nanoseconds != b.mtime_nanoseconds) {
     return false;
   }
-  if (a_table.xattr_sets[a.xattrs] != b_table.xattr_sets[b.xattrs]) return false;
+  const Xattrs& a_xattrs = a_table.xattr_sets[a.xattrs];
+  const Xattrs& b_xattrs = b_table.xattr_sets[b.xattrs];
+  if (a_xattrs != b_xattrs &&
+      (!but_overlay_xattrs || without_overlay_xattrs(a_xattrs) != without_overlay_xattrs(b_xattrs))) {
+    return false;
+  }
   switch (a.type) {
     case EntryType::kRegular:
       return a.size == b.size;

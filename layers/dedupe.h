@@ -15,7 +15,9 @@ namespace imgslim {
 
 // Whether two entries show the same to a container: type, mode, owner, time, xattrs, link, device, size.
 // Names and contents are not compared.
-bool same_attributes(const Entry& a, const LayerTable& a_table, const Entry& b, const LayerTable& b_table);
+// With `but_overlay_xattrs`, attributes that are overlayfs' own do not count.
+bool same_attributes(const Entry& a, const LayerTable& a_table, const Entry& b, const LayerTable& b_table,
+                     bool but_overlay_xattrs = false);
 
 // By InodeId: whether the inode shows exactly what the inode it replaces showed, content included.
 std::vector<bool> find_repeats(const Tree& tree, const Contents& contents);

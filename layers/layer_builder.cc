@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "layers/tar.h"
 
@@ -40,7 +41,29 @@ Entry plain_directory() {
   return entry;
 }
 
-PlannedLayer build_layer(std::vector<PlannedEntry> entries) {
+bool is_overlay_xattr(std::string_view name) {
+  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+}
+
+std::vector<std::string> overlay_xattrs_in(const LayerTable& table) {
+  std::set<std::string> names;
+  for (const Xattrs& set : table.xattr_sets) {
+    for (const auto& [name, value] : set) {
+      if (is_overlay_xattr(name)) names.insert(name);
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+Xattrs without_overlay_xattrs(const Xattrs& xattrs) {
+  Xattrs left;
+  for (const auto& item : xattrs) {
+    if (!is_overlay_xattr(item.first)) left.push_back(item);
+  }
+  return left;
+}
+
+PlannedLayer build_layer(std::vector<PlannedEntry> entries, bool drop_overlay_xattrs) {
   std::sort(entries.begin(), entries.end(), comes_before);
   PlannedLayer layer;
   layer.rewritten = true;
@@ -52,7 +75,8 @@ PlannedLayer build_layer(std::vector<PlannedEntry> entries) {
     entry.path = table->keep(item.path);
     entry.link = table->keep(entry.type == EntryType::kHardLink ? std::string_view(item.link) : entry.link);
     if (item.origin != nullptr && entry.xattrs != 0) {
-      const Xattrs& set = item.origin->xattr_sets[entry.xattrs];
+      const Xattrs& source = item.origin->xattr_sets[entry.xattrs];
+      const Xattrs set = drop_overlay_xattrs ? without_overlay_xattrs(source) : source;
       const auto [known, is_new] =
           xattr_sets.emplace(set, static_cast<std::uint32_t>(table->xattr_sets.size()));
       if (is_new) table->xattr_sets.push_back(set);

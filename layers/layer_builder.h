@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "layers/layer_table.h"
@@ -33,8 +34,15 @@ struct PlannedLayer {
 // A directory with mode 0755 of root, time 0.
 Entry plain_directory();
 
+// Whether overlayfs takes the attribute for its own (trusted.overlay.*, user.overlay.*): in a layer it may
+// hide files or lead to others on some hosts, and is refused or ignored on the rest.
+bool is_overlay_xattr(std::string_view name);
+// The names of such attributes in a layer, sorted, each once.
+std::vector<std::string> overlay_xattrs_in(const LayerTable& table);
+Xattrs without_overlay_xattrs(const Xattrs& xattrs);
+
 // Sorts the entries (a directory before what is in it, whiteouts before their siblings) and lays them out as
-// TarWriter will write them.
-PlannedLayer build_layer(std::vector<PlannedEntry> entries);
+// TarWriter will write them. With `drop_overlay_xattrs` the attributes that are overlayfs' own are left out.
+PlannedLayer build_layer(std::vector<PlannedEntry> entries, bool drop_overlay_xattrs = true);
 
 }  // namespace imgslim

@@ -133,7 +133,7 @@ class Planner {
     }
     linked_.clear();
     gone.insert(gone.end(), gone_here.begin(), gone_here.end());
-    return build_layer(std::move(emitted_));
+    return build_layer(std::move(emitted_), request_.drop_overlay_xattrs);
   }
 
   // Files at home in layer k; the first name of each group is the file, the others link to it.
@@ -387,7 +387,8 @@ class Planner {
       const Entry& have_entry = have.attributes ? out_.entry(have.attributes) : implied;
       const Entry& want_entry = want.attributes ? source_.entry(want.attributes) : implied;
       if (!same_attributes(have_entry, have.attributes ? out_.layer(have.attributes.layer) : kNoTable,
-                           want_entry, want.attributes ? source_.layer(want.attributes.layer) : kNoTable)) {
+                           want_entry, want.attributes ? source_.layer(want.attributes.layer) : kNoTable,
+                           request_.drop_overlay_xattrs)) {
         fail(path, "attributes differ");
       }
       if (want_entry.type == EntryType::kDirectory) continue;

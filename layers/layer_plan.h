@@ -26,6 +26,8 @@ struct PlanRequest {
   // By layer: to be written even if nothing goes from it, as contents of it were replaced. May be empty. Not for
   // layers that are pinned or tied.
   std::vector<bool> replaced;
+  // Entries that are written lose the attributes that are overlayfs' own.
+  bool drop_overlay_xattrs = false;
 };
 
 // By layer: whether a hard link to a file of a lower layer ties it to another one; such layers are copied as they

@@ -142,7 +142,12 @@ void ImageWork::plan(Form form) {
   }
   forget_contents();
   request_.pinned.assign(tables_.size(), false);
-  std::fill_n(request_.pinned.begin(), base_layers_, true);
+  request_.drop_overlay_xattrs = form != Form::kLossless;
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    const bool replaced = i < request_.replaced.size() && request_.replaced[i];
+    request_.pinned[i] = i < base_layers_ || (!request_.drop_overlay_xattrs && !replaced &&
+                                              !overlay_xattrs_in(*tables_[i]).empty());
+  }
   plan_ = plan_layers(tree_, tables_, request_);
 }
 
@@ -284,6 +289,13 @@ PlatformReport ImageWork::report() const {
       }
     }
     report.layers.push_back(std::move(layer));
+    if ((is_slim() && i >= base_layers_) || change.kind == LayerChange::Kind::kRewritten) {
+      if (const std::vector<std::string> names = overlay_xattrs_in(table); !names.empty()) {
+        report.warnings.push_back(
+            fmt::format("layer {}: attributes that are overlayfs' own are not carried over: {}", i + 1,
+                        printable(fmt::format("{}", fmt::join(names, ", ")))));
+      }
+    }
     for (const std::string& warning : table.warnings)
       report.warnings.push_back(fmt::format("layer {}: {}", i + 1, warning));
   }
