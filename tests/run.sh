@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh [--quick]: installs what is needed, builds, runs the tests. All of them also under ASan and UBSan, and each
-# fuzz target for FUZZ_SECONDS (5); --quick: the release build and what takes no image of real size, two
+# run.sh [--quick]: installs what is needed, builds, runs the tests. Those of small images also under ASan and UBSan, and
+# each fuzz target for its seconds (fuzz/run.sh). --quick: the release build and what takes no image of real size, two
 # minutes. Ends with "N passed, N failed, N skipped".
 set -eu
 cd "$(dirname "$0")/.."
@@ -40,10 +40,19 @@ cmake --build --preset release
 if [ -n "$quick" ]; then
     tests .build/release -L "unit|cli|fuzz"
 else
-    tests .build/release
-    # One clang build for the sanitizers and the fuzz targets.
+    # One clang build for the sanitizers and the fuzz targets. It is made while the tests of the release build run, as
+    # those on real images wait for disks and for each other; niced, as some of them measure.
     cmake --preset fuzz > /dev/null
-    cmake --build --preset fuzz
+    nice -n 10 cmake --build --preset fuzz > .build/fuzz.log 2>&1 &
+    sanitizer_build=$!
+    trap 'kill "$sanitizer_build" 2> /dev/null || true' EXIT
+    tests .build/release
+    wait "$sanitizer_build" || {
+        tail -50 .build/fuzz.log
+        echo "the build with sanitizers failed" >&2
+        exit 1
+    }
+    trap - EXIT
     tests .build/fuzz -L "unit|cli|fuzz"
 fi
 
