@@ -2,11 +2,15 @@
 // Small images for tests of the stores: documents made from text, put into any destination.
 #pragma once
 
+#include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "layers/error.h"
 #include "layers/image_store.h"
 
 namespace imgslim {
@@ -73,6 +77,35 @@ inline void put_test_image(ImageDestination& destination, const TestImage& image
   }
   destination.put(describe(image.config, media_type::kOciConfig), image.config);
   destination.put(image.root(), image.manifest);
+}
+
+inline std::unique_ptr<ImageDestination> destination(const std::string& text) {
+  return open_image_destination(parse_destination_name(text), {});
+}
+
+inline std::unique_ptr<ImageSource> source(const std::string& text) {
+  return open_image_source(parse_source_name(text), "/nonexistent");
+}
+
+inline void write_image(const std::string& name, const TestImage& image) {
+  auto to = destination(name);
+  put_test_image(*to, image);
+  to->publish(image.root());
+}
+
+// The message of the error that `body` throws, which must be of the kind expected; "no error" if none.
+inline std::string message_of(const std::function<void()>& body, Failure expected = Failure::kBadImage) {
+  try {
+    body();
+  } catch (const Error& error) {
+    CHECK(error.failure() == expected);
+    return error.what();
+  }
+  return "no error";
+}
+
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
 }
 
 }  // namespace imgslim

@@ -144,7 +144,7 @@ TEST_CASE("elf: a broken dlopen note is a problem, not an error") {
   }
 }
 
-TEST_CASE("bad input 64: an elf file too short or of no known class is data") {
+TEST_CASE("bad input 64: an elf file too short or of no known class is accepted as data") {
   CHECK(
       !is_elf("\x7f"
               "ELF"));
@@ -162,7 +162,7 @@ TEST_CASE("bad input 64: an elf file too short or of no known class is data") {
   CHECK(!read_elf(file));
 }
 
-TEST_CASE("bad input 63: elf counts and offsets outside the file leave the facts that are there") {
+TEST_CASE("bad input 63: elf counts and offsets outside the file are accepted with the facts that are there") {
   ElfDescription d = library();
   d.interpreter = "/lib64/ld-linux-x86-64.so.2";
   const std::string file = build_elf(d);
@@ -192,7 +192,7 @@ TEST_CASE("bad input 63: elf counts and offsets outside the file leave the facts
   CHECK(no_dynamic->interpreter == d.interpreter);
 }
 
-TEST_CASE("bad input 63: an elf interpreter without its NUL is no name") {
+TEST_CASE("bad input 63: an elf interpreter without its NUL is accepted as none") {
   ElfDescription d;
   d.interpreter = "/lib/ld.so";
   const auto facts = read_elf(with_segment(build_elf(d), PT_INTERP, offsetof(Elf64_Phdr, p_filesz), 5));
@@ -200,7 +200,7 @@ TEST_CASE("bad input 63: an elf interpreter without its NUL is no name") {
   CHECK(!facts->interpreter);
 }
 
-TEST_CASE("bad input 63: elf names outside the string table and a dynamic section without an end") {
+TEST_CASE("bad input 63: elf names outside the string table and a dynamic section without an end are accepted") {
   ElfDescription d = library();
   d.more_dynamic = {{DT_NEEDED, 1u << 20}, {DT_NEEDED, UINT64_MAX}};
   const ElfFacts facts = read(d);

@@ -97,7 +97,7 @@ TEST_CASE("go build info: text without its frame is not read") {
   CHECK(facts->build->main_path.empty());
 }
 
-TEST_CASE("bad input 63: go build info with pointers and lengths outside the file") {
+TEST_CASE("bad input 63: go build info with pointers and lengths outside the file is accepted as none") {
   GoDescription d = with_text(kModules);
   for (const bool inline_info : {true, false}) {
     d.inline_build_info = inline_info;

@@ -20,30 +20,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::unique_ptr<ImageDestination> destination(const std::string& text) {
-  return open_image_destination(parse_destination_name(text), {});
-}
-
-void write_image(const std::string& name, const TestImage& image) {
-  auto to = destination(name);
-  put_test_image(*to, image);
-  to->publish(image.root());
-}
-
-std::string message_of(const std::function<void()>& body, Failure expected) {
-  try {
-    body();
-  } catch (const Error& error) {
-    CHECK(error.failure() == expected);
-    return error.what();
-  }
-  return "no error";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 std::string gzip(const std::string& plain) {
   std::string out;
   const auto sink = sink_to([&](std::span<const std::byte> bytes) { out += as_text(bytes); });
@@ -299,14 +275,14 @@ TEST_CASE("bad input: docker archives whose names and links climb out or go roun
   CHECK(Opened(with_layer({"/a.tar", kLayerA}, "a.tar")).manifest().layers.size() == 1);
 }
 
-TEST_CASE("bad input 55: a docker archive whose config is not what its name says") {
+TEST_CASE("bad input 55: a docker archive whose config is not what its name says is refused") {
   const std::string hex(digest_of("other").hex());
   CHECK(contains(refused({{hex + ".json", config_for({})},
                           {"manifest.json", R"([{"Config":")" + hex + R"(.json","Layers":null}])"}}),
                  "another digest"));
 }
 
-TEST_CASE("bad input 62: an archive blob that is a link") {
+TEST_CASE("bad input 62: an archive blob that is a link is refused") {
   const TestImage image = make_test_image({"a"});
   const std::string index = R"({"schemaVersion":2,"manifests":[)" + descriptor_text(image.root()) + "]}";
   CHECK(contains(refused({{"oci-layout", R"({"imageLayoutVersion":"1.0.0"})"},

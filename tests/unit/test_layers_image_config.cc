@@ -74,7 +74,7 @@ TEST_CASE("image config: wrong types are refused") {
   CHECK(contains(refused("{" + kRootfs + R"(,"history":[null]})"), "history item 1"));
 }
 
-TEST_CASE("bad input 59: DiffIDs and history that do not fit the layers") {
+TEST_CASE("bad input 59: DiffIDs and history that do not fit the layers are refused") {
   CHECK(contains(refused("{" + kRootfs + "}", 2), "1 DiffIDs for 2 layers"));
   CHECK(contains(refused("{}", 1), "0 DiffIDs for 1 layers"));
   CHECK(contains(refused("{" + kRootfs + R"(,"history":[{},{}]})"),

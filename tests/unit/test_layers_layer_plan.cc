@@ -110,7 +110,9 @@ Outcome plan_image(const Image& image, const std::set<std::string>& drop = {}, b
     REQUIRE(tree.lookup(path) != kNone);
     request.dropped[tree.lookup(path)] = true;
   }
-  if (link) request.same_as = find_equal_files(tree, contents, [&](NodeId node) { return layer_it_came_from(tree, node); });
+  if (link)
+    request.same_as =
+        find_equal_files(tree, contents, [&](NodeId node) { return layer_it_came_from(tree, node); });
   request.pinned = std::move(pinned);
   Outcome outcome{plan_layers(tree, image.tables, request), "", ""};
   outcome.before = dump_tree(tree, [&](EntryRef ref) { return contents.read(ref, 1 << 20); });

@@ -143,7 +143,7 @@ TEST_CASE("manifest: attestations are told from images") {
   CHECK_FALSE(is_attestation(entry));
 }
 
-TEST_CASE("bad input 50: manifests beside layers or config") {
+TEST_CASE("bad input 50: manifests beside layers or config are refused") {
   for (const char* member : {R"("layers":[])", R"("config":{})", R"("layers":null)"}) {
     const std::string text = fmt::format(R"({{"schemaVersion":2,"manifests":[],{}}})", member);
     CHECK(contains(refused_manifest(text), "beside"));
@@ -153,7 +153,7 @@ TEST_CASE("bad input 50: manifests beside layers or config") {
   CHECK(contains(refused_manifest(R"({"schemaVersion":2})"), "neither"));
 }
 
-TEST_CASE("bad input 51: a media type that contradicts its descriptor or its content") {
+TEST_CASE("bad input 51: a media type that contradicts its descriptor or its content is refused") {
   const std::string text =
       manifest_with(kConfigText, "[]", R"(,"mediaType":"application/vnd.oci.image.manifest.v1+json")");
   CHECK(Manifest::parse(text, media_type::kOciManifest, "x").layers.empty());
@@ -166,7 +166,7 @@ TEST_CASE("bad input 51: a media type that contradicts its descriptor or its con
   CHECK(contains(refused_manifest(manifest_with(kConfigText, "[]", R"(,"mediaType":7)")), "not a string"));
 }
 
-TEST_CASE("bad input 52: digests that are none") {
+TEST_CASE("bad input 52: digests that are none are refused") {
   for (const std::string digest : {"sha256:../../etc/passwd", "sha256:",
                                    "md5:d41d8cd98f00b204e9800998ecf8427e", "", "SHA256:aa", "latest"}) {
     CAPTURE(digest);
@@ -178,7 +178,7 @@ TEST_CASE("bad input 52: digests that are none") {
   CHECK(contains(refused_descriptor(R"({"mediaType":"a/b","size":1})"), "is not a digest"));
 }
 
-TEST_CASE("bad input 53: sizes that are none") {
+TEST_CASE("bad input 53: sizes that are none are refused") {
   for (const char* size :
        {"-1", "9223372036854775808", "18446744073709551616", "1.5", "1e3", "\"7\"", "[]", "true"}) {
     CAPTURE(size);
@@ -189,16 +189,18 @@ TEST_CASE("bad input 53: sizes that are none") {
   CHECK(contains(refused_manifest(manifest_with(kConfigText, "[" + huge + "," + huge + "]")), "exceed"));
 }
 
-TEST_CASE("bad input 56: a manifest of more than four megabytes") {
+TEST_CASE("bad input 56: a manifest of more than four megabytes is refused") {
   const std::string text = manifest_with(kConfigText, "[]", R"(,"x":")" + std::string(5u << 20, 'x') + "\"");
-  CHECK(refused_manifest(text) != "accepted");
+  CHECK(contains(refused_manifest(text), "larger than 4194304 bytes"));
 }
 
-TEST_CASE("bad input 57: nesting, keys twice, bytes that are no UTF-8, null for lists") {
+TEST_CASE("bad input 57: nesting, keys twice, bytes that are no UTF-8, null for lists are refused") {
   const std::string deep = std::string(10000, '[') + std::string(10000, ']');
-  CHECK(refused_manifest(manifest_with(kConfigText, "[]", ",\"x\":" + deep)) != "accepted");
-  CHECK(refused_manifest(manifest_with(kConfigText, "[]", ",\"layers\":[]")) != "accepted");
-  CHECK(refused_manifest(manifest_with(kConfigText, "[]", ",\"x\":\"\xff\"")) != "accepted");
+  CHECK(contains(refused_manifest(manifest_with(kConfigText, "[]", ",\"x\":" + deep)),
+                 "nested deeper than 64"));
+  CHECK(contains(refused_manifest(manifest_with(kConfigText, "[]", ",\"layers\":[]")),
+                 "key \"layers\" appears twice"));
+  CHECK(contains(refused_manifest(manifest_with(kConfigText, "[]", ",\"x\":\"\xff\"")), "invalid UTF-8"));
   CHECK(contains(refused_manifest(manifest_with(kConfigText, "null")), "\"layers\" is not a list"));
   CHECK(contains(refused_manifest(manifest_with(kConfigText, "{}")), "\"layers\" is not a list"));
   CHECK(contains(refused_manifest(manifest_with(kConfigText, "[null]")), "layer 1: not a JSON object"));
@@ -208,7 +210,7 @@ TEST_CASE("bad input 57: nesting, keys twice, bytes that are no UTF-8, null for 
                  "not a list"));
 }
 
-TEST_CASE("bad input 58: an index of more entries than anyone has") {
+TEST_CASE("bad input 58: an index of more entries than anyone has is refused") {
   std::string entries;
   for (int i = 0; i < 10001; ++i)
     entries += fmt::format("{}{}", i == 0 ? "" : ",", descriptor_with(kDigest, "1"));
@@ -216,7 +218,7 @@ TEST_CASE("bad input 58: an index of more entries than anyone has") {
   CHECK(contains(refused([&] { Index::parse(text, "", "x"); }), "more than 10000"));
 }
 
-TEST_CASE("bad input 61: schema 1 is named with the way out") {
+TEST_CASE("bad input 61: schema 1 is refused with the way out") {
   for (const char* text :
        {R"({"schemaVersion":1,"name":"a","fsLayers":[],"history":[]})", R"({"fsLayers":[]})"}) {
     CHECK(contains(refused_manifest(text), "skopeo copy --format oci"));

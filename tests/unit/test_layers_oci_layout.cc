@@ -18,34 +18,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::unique_ptr<ImageDestination> destination(const std::string& text) {
-  return open_image_destination(parse_destination_name(text), {});
-}
-
-std::unique_ptr<ImageSource> source(const std::string& text) {
-  return open_image_source(parse_source_name(text), "/nonexistent");
-}
-
-void write_image(const std::string& name, const TestImage& image) {
-  auto to = destination(name);
-  put_test_image(*to, image);
-  to->publish(image.root());
-}
-
-std::string message_of(const std::function<void()>& body, Failure expected) {
-  try {
-    body();
-  } catch (const Error& error) {
-    CHECK(error.failure() == expected);
-    return error.what();
-  }
-  return "no error";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 std::vector<std::string> all_files(const std::string& directory) {
   std::vector<std::string> out;
   for (const auto& item : fs::recursive_directory_iterator(directory)) {
@@ -180,7 +152,7 @@ TEST_CASE("oci layout: directories that are no layout are left alone") {
   CHECK(message_of([&] { destination("oci:" + (dir / "no/such")); }, Failure::kIo) != "no error");
 }
 
-TEST_CASE("bad input 54: a blob of another size") {
+TEST_CASE("bad input 54: a blob of another size is refused") {
   const TemporaryDirectory dir;
   const TestImage image = make_test_image({"a"});
   write_image("oci:" + (dir / "out"), image);
@@ -192,7 +164,7 @@ TEST_CASE("bad input 54: a blob of another size") {
   CHECK(contains(message_of([&] { from->open(layer); }, Failure::kBadImage), "is missing"));
 }
 
-TEST_CASE("bad input 55: a document with another digest") {
+TEST_CASE("bad input 55: a document with another digest is refused") {
   const TemporaryDirectory dir;
   const TestImage image = make_test_image({"a"});
   write_image("oci:" + (dir / "out"), image);
@@ -204,7 +176,7 @@ TEST_CASE("bad input 55: a document with another digest") {
       contains(message_of([&] { from->read_document(from->root()); }, Failure::kBadImage), "another digest"));
 }
 
-TEST_CASE("bad input 62: a blob that is a link, a pipe or a directory") {
+TEST_CASE("bad input 62: a blob that is a link, a pipe or a directory is refused") {
   const TemporaryDirectory dir;
   const TestImage image = make_test_image({"a"});
   write_image("oci:" + (dir / "out"), image);

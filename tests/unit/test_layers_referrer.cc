@@ -17,24 +17,6 @@ namespace {
 
 constexpr const char* kType = "application/vnd.example.proof.v1+json";
 
-std::unique_ptr<ImageDestination> destination(const std::string& text) {
-  return open_image_destination(parse_destination_name(text), {});
-}
-
-std::unique_ptr<ImageSource> source(const std::string& text) {
-  return open_image_source(parse_source_name(text), "/nonexistent");
-}
-
-std::string message_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    CHECK(error.failure() == Failure::kBadImage);
-    return error.what();
-  }
-  return "no error";
-}
-
 // Writes an image with one referrer.
 ReferrerManifest write(const std::string& name, const TestImage& image, const std::string& content) {
   const ReferrerManifest manifest = make_referrer(image.root(), kType, kType, content);

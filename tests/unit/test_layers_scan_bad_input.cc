@@ -70,7 +70,7 @@ TEST_CASE("bad input 41: a gzip bomb of 1000 to 1 is refused") {
   CHECK(contains(scan(gzip_zeros(4096)), "grows by more than 1000 to 1 at offset "));
 }
 
-TEST_CASE("bad input 41: a layer of 200 MiB of zeros is no bomb") {
+TEST_CASE("bad input 41: a layer of 200 MiB of zeros is accepted") {
   // It is cut, since its end is not what this is about: it is read to there.
   CHECK(contains(scan(gzip_zeros(200)), "gzip data is cut"));
 }
@@ -107,13 +107,13 @@ TEST_CASE("bad input 45: garbage behind the stream is refused, zeros are accepte
   CHECK(scan(gzip_member(small_tar()) + std::string(512, '\0'), small_tar()) == "accepted");
 }
 
-TEST_CASE("bad input 46: the bytes say what the compression is, not the media type") {
+TEST_CASE("bad input 46: compression is told by the bytes, so that any media type is accepted") {
   CHECK(scan(gzip_member(small_tar()), small_tar()) == "accepted");
   CHECK(scan(zstd_frame(small_tar()), small_tar()) == "accepted");
   CHECK(scan(small_tar(), small_tar()) == "accepted");
 }
 
-TEST_CASE("bad input 47: a blob of no bytes is an empty layer") {
+TEST_CASE("bad input 47: a blob of no bytes is accepted as an empty layer") {
   CHECK(scan("") == "accepted");
   // Half of a magic number is no layer.
   CHECK(scan("\x1f") != "accepted");

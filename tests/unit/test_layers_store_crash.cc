@@ -21,12 +21,6 @@ namespace {
 
 constexpr int kMaxSteps = 200;
 
-void write_image(const std::string& name, const TestImage& image) {
-  auto to = open_image_destination(parse_destination_name(name), {});
-  put_test_image(*to, image);
-  to->publish(image.root());
-}
-
 // Whether all of the image can be read under that name.
 bool is_whole(const std::string& name, const TestImage& image) {
   try {
