@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
+#include "layers/at_once.h"
 #include "layers/dedupe.h"
 #include "layers/error.h"
 #include "src/image_work.h"
@@ -11,6 +13,12 @@
 #include "src/verification.h"
 
 namespace imgslim {
+namespace {
+
+// Each holds blocks of a MiB for every thread that compresses.
+constexpr unsigned kLayersAtOnce = 2;
+
+}  // namespace
 
 KeepInput ImageWork::keep_input() const {
   return KeepInput{*files_,       packages_,     image_.config,          more_commands_,  leftovers_,
@@ -43,8 +51,6 @@ bool ImageWork::plan_slim() {
   forget_contents();
   slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs),
                                               content_cache_bytes(slim_tables_.size()), replaced_);
-  check_slim();
-  forget_contents();
   changes_.assign(tables_.size(), LayerChange{});
   for (std::size_t i = base_layers_; i < changes_.size(); ++i)
     changes_[i].kind = LayerChange::Kind::kRemoved;
@@ -94,12 +100,21 @@ LayerFormat ImageWork::usual_format() const {
 }
 
 void ImageWork::rewrite_slim(ImageDestination* destination, WrittenLayers& written) {
-  if (destination == nullptr) return;
+  if (destination == nullptr) return check_slim();
   const LayerFormat format = usual_format();
-  for (std::size_t i = 0; i < slim_->layers.size(); ++i) {
+  // Largest first, and two at a time: one is read and compared while the other is compressed. The check of
+  // the plan runs beside them; nothing names what was written before all of it is done.
+  std::vector<std::size_t> order(slim_->layers.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return slim_->layers[a].layer.table->plain_size > slim_->layers[b].layer.table->plain_size;
+  });
+  for_each_at_once(std::min(options_.threads, kLayersAtOnce), order.size() + 1, [&](std::size_t at) {
+    if (at == 0) return check_slim();
+    const std::size_t i = order[at - 1];
     slim_written_[i] = write_once(slim_->layers[i].layer, slim_tables_, *slim_contents_, format, *destination,
                                   written, [](const WrittenLayer&) { return true; });
-  }
+  });
   forget_contents();
   // Its own result again: the same layers, so the source as it is.
   slim_changed_ = base_layers_ + slim_written_.size() != tables_.size();

@@ -160,13 +160,17 @@ std::optional<WrittenLayer> ImageWork::write_once(
     const LayerFormat& format, ImageDestination& destination, WrittenLayers& written,
     const std::function<bool(const WrittenLayer&)>& accept) const {
   const Digest key = layer_key(layer, tables, format);
-  if (const auto known = written.find(key); known != written.end()) return known->second;
+  {
+    const std::lock_guard lock(written_mutex_);
+    if (const auto known = written.find(key); known != written.end()) return known->second;
+  }
   const std::unique_ptr<BlobWriter> blob = destination.start_blob();
   const WrittenLayer result = write_layer(layer, contents, format, *blob);
   if (!accept(result)) return std::nullopt;
   blob->commit(result.digest, result.size);
   check_written_layer(destination.open(Descriptor{"", result.digest, result.size, {}, {}, {}}), result,
                       layer);
+  const std::lock_guard lock(written_mutex_);
   return written.emplace(key, result).first->second;
 }
 

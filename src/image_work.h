@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -102,7 +103,8 @@ class ImageWork {
   void check_slim();
   void report_slim(PlatformReport& report) const;
   LayerFormat format_for(Compression source) const;
-  // Writes a planned layer once, checked; nothing if `accept` does not want what came out.
+  // Writes a planned layer once, checked; several at a time may be. Nothing if `accept` does not want what
+  // came out.
   std::optional<WrittenLayer> write_once(const PlannedLayer& layer, const std::vector<LayerTablePtr>& tables,
                                          const Contents& contents, const LayerFormat& format,
                                          ImageDestination& destination, WrittenLayers& written,
@@ -136,7 +138,8 @@ class ImageWork {
   std::vector<LayerTablePtr> slim_tables_;
   std::vector<std::optional<WrittenLayer>> slim_written_;
   bool slim_changed_ = true;
-  bool lost_shell_ = false;  // the source has /bin/sh, the planned layers do not
+  mutable std::mutex written_mutex_;  // guards the layers written in this run
+  bool lost_shell_ = false;           // the source has /bin/sh, the planned layers do not
   PlanRequest request_;
   ImagePlan plan_;
   std::vector<LayerChange> changes_;

@@ -6,9 +6,8 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <exception>
-#include <thread>
 
+#include "layers/at_once.h"
 #include "layers/error.h"
 #include "src/decisions/keep_search.h"
 #include "src/facts/library_names.h"
@@ -49,29 +48,6 @@ std::string_view rule_of(RequestKind request) {
       return "preload";
     default:
       return "needed";
-  }
-}
-
-// Calls `work` for each number below `count`, each thread for a range of its own: neighbours lie near each
-// other in a layer, and are decoded together. The first error is thrown.
-void for_each_at_once(unsigned threads, std::size_t count, const std::function<void(std::size_t)>& work) {
-  const std::size_t shares = std::min<std::size_t>(std::max(threads, 1u), count);
-  std::vector<std::exception_ptr> failed(shares);
-  {
-    std::vector<std::jthread> workers;
-    for (std::size_t share = 0; share < shares; ++share) {
-      workers.emplace_back([&, share] {
-        try {
-          for (std::size_t at = count * share / shares; at < count * (share + 1) / shares; ++at)
-            work(at);
-        } catch (...) {
-          failed[share] = std::current_exception();
-        }
-      });
-    }
-  }
-  for (const std::exception_ptr& error : failed) {
-    if (error) std::rethrow_exception(error);
   }
 }
 
