@@ -26,9 +26,10 @@ KeepInput ImageWork::keep_input() const {
 }
 
 void ImageWork::find_closure() {
-  leftovers_ = find_leftovers(
-      {tree_, *files_, content_reader(), packages_, roots_, image_.config, read_go_programs(*files_, roots_)},
-      Form::kDistroless);
+  // They hold what was read of the programs until the keep rule has read it too.
+  const std::vector<GoProgram> programs = read_go_programs(*files_, roots_);
+  leftovers_ = find_leftovers({tree_, *files_, content_reader(), packages_, roots_, image_.config, programs},
+                              Form::kDistroless);
   closure_ = find_kept(keep_input());
   forget_contents();
 }

@@ -81,7 +81,7 @@ KeepSearch::KeepSearch(const KeepInput& input)
     : input_(input),
       recent_(std::make_unique<RecentFiles>(input.files)),
       objects_(*recent_),
-      tracer_(input.files, input.config.env, input.config.working_dir) {
+      tracer_(*recent_, input.config.env, input.config.working_dir) {
   application_.assign(tree().node_limit(), false);
   data_done_.assign(data_rows().size(), false);
   leftover_.assign(tree().node_limit(), false);
@@ -217,7 +217,7 @@ void KeepSearch::expand_file(NodeId node, const Witness& witness) {
 // A tracer follows a script down to all that it sources and starts.
 void KeepSearch::expand_script(const std::string& path, const Witness& witness) {
   if (!scripts_.insert(path).second) return;
-  CommandTracer tracer(input_.files, input_.config.env, input_.config.working_dir);
+  CommandTracer tracer(*recent_, input_.config.env, input_.config.working_dir);
   Command nothing;
   nothing.origin = path;
   nothing.assumed = true;
@@ -229,7 +229,7 @@ void KeepSearch::expand_script(const std::string& path, const Witness& witness) 
   if (witness.rule.starts_with("data:") || witness.rule == "conffile" || witness.rule == "--keep-package") {
     reached.findings.clear();
     const std::string content = [&] {
-      const auto bytes = input_.files.read(path, 4 << 20);
+      const auto bytes = recent_->read(path, 4 << 20);
       return std::string(bytes ? bytes->bytes().substr(0, 256) : std::string_view());
     }();
     const std::string line = content.substr(0, content.find('\n'));
@@ -316,7 +316,7 @@ void KeepSearch::reach_glob(std::string_view glob, const std::string& library_fo
     if (!resolved || *resolved == "/") continue;
     const std::string head = input_.files.head(*resolved);
     if (head.starts_with("#!")) {
-      const auto script = input_.files.read(*resolved, 1 << 20);
+      const auto script = recent_->read(*resolved, 1 << 20);
       std::string_view line = script ? script->bytes().substr(2, 254) : std::string_view();
       line = line.substr(0, line.find('\n'));
       std::string interpreter;

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cstring>
 
+#include "layers/at_once.h"
 #include "layers/bytes.h"
 #include "layers/error.h"
 #include "src/decisions/keep_search.h"
@@ -168,6 +169,13 @@ void KeepSearch::find_application() {
 // package's most common one. What differs in either was written afterwards, or may have been; that and every
 // conffile is compared with the package's checksum. Where times say nothing (all zero) every file is.
 void KeepSearch::keep_changed_files() {
+  struct Suspect {
+    const OwnedPath* owned;
+    NodeId node;
+    EntryRef content;
+    bool is_changed;
+  };
+  std::vector<Suspect> suspects;
   const auto& packages = input_.packages.packages();
   for (PackageId id = 0; id < packages.size(); ++id) {
     std::map<std::int64_t, std::size_t> times;
@@ -196,12 +204,25 @@ void KeepSearch::keep_changed_files() {
       const Entry& entry = *tree().attributes(node);
       const bool is_suspect = owned->conffile || time < kDay || entry.mtime > time ||
                               tree().inode_of(node).attributes.layer != layer;
-      if (!is_suspect || leftover_[node] || !is_changed(*owned)) continue;
-      application_[node] = true;
-      put(node, {"application", std::string(owned->path),
-                 fmt::format("differs from the file of package {}", printable(packages[id].name)),
-                 Evidence::kExact});
+      if (!is_suspect || leftover_[node]) continue;
+      suspects.push_back({owned, node, tree().inode_of(node).attributes, false});
     }
+  }
+  // Compared in the order of the layers' bytes, as they are read from there; kept in the order of packages.
+  std::vector<Suspect*> order;
+  for (Suspect& suspect : suspects)
+    order.push_back(&suspect);
+  std::stable_sort(order.begin(), order.end(),
+                   [](const Suspect* a, const Suspect* b) { return a->content < b->content; });
+  for_each_at_once(input_.threads, order.size(),
+                   [&](std::size_t at) { order[at]->is_changed = is_changed(*order[at]->owned); });
+  for (const Suspect& suspect : suspects) {
+    if (!suspect.is_changed) continue;
+    application_[suspect.node] = true;
+    const Package& package = packages[suspect.owned->package];
+    put(suspect.node,
+        {"application", std::string(suspect.owned->path),
+         fmt::format("differs from the file of package {}", printable(package.name)), Evidence::kExact});
   }
 }
 
@@ -335,7 +356,7 @@ void KeepSearch::read_configuration(NodeId node, const std::string& path, const 
   if (!named && !path.starts_with("/etc/")) return;
   const Entry* entry = tree().attributes(node);
   if (entry == nullptr || entry->size > kMaxConfigurationBytes) return;
-  const auto content = input_.files.read(path, kMaxConfigurationBytes);
+  const auto content = recent_->read(path, kMaxConfigurationBytes);
   if (!content || !is_text(content->bytes())) return;
   for (const std::string& file : absolute_paths(content->bytes())) {
     reach(file, {"configuration", path, "named in it", std::max(witness.evidence, Evidence::kCandidate)},

@@ -372,16 +372,17 @@ void KeepSearch::load_name_services(LibrarySearch& process, std::size_t caller,
                asks_name_services(*object.file->facts);
       });
   if (!asked) return;
-  const auto content =
-      input_.files.read(resolve_path(input_.files, "/etc/nsswitch.conf").value_or("/"), 1 << 20);
-  std::set<std::string> services =
-      name_services(content ? content->bytes() : "hosts: files dns\npasswd: files\n");
+  if (!name_services_) {
+    const auto content =
+        input_.files.read(resolve_path(input_.files, "/etc/nsswitch.conf").value_or("/"), 1 << 20);
+    name_services_ = name_services(content ? content->bytes() : "hosts: files dns\npasswd: files\n");
+  }
   DlopenFinding finding;
   finding.caller = "nss";
   finding.evidence = Evidence::kKnown;
   finding.may_be_missing = true;
   finding.reason = "name services of /etc/nsswitch.conf";
-  for (const std::string& service : services)
+  for (const std::string& service : *name_services_)
     finding.names.push_back("libnss_" + service + ".so.2");
   follow_load(process, caller, finding, evidence);
 }

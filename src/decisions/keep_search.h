@@ -6,8 +6,8 @@
 
 #include <array>
 #include <deque>
-#include <map>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -124,6 +124,7 @@ class KeepSearch {
   std::unordered_set<std::string> read_ahead_;
   // Where the image's cache says a library is; empty until it is asked.
   std::optional<std::unordered_map<std::string, std::string>> cached_libraries_;
+  std::optional<std::set<std::string>> name_services_;   // of nsswitch.conf; empty until it is asked
   std::unordered_map<std::string, Evidence> following_;  // of objects, while their process is followed
   std::set<std::string> starts_done_;
   std::set<std::string> rows_done_;

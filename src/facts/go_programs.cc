@@ -10,11 +10,13 @@ namespace imgslim {
 namespace {
 
 constexpr std::uint64_t kMaxProgram = std::uint64_t{2} << 30;
+constexpr std::uint64_t kMaxHeld = std::uint64_t{32} << 20;  // of all programs
 
 }  // namespace
 
 std::vector<GoProgram> read_go_programs(const FileSystem& files, const Roots& roots) {
   std::vector<GoProgram> programs;
+  std::uint64_t held = 0;
   for (const ReachedFile& file : roots.files) {
     if (file.kind != ReachedFile::Kind::kProgram || !files.head(file.path).starts_with("\177ELF")) continue;
     const bool known = std::any_of(programs.begin(), programs.end(),
@@ -28,6 +30,8 @@ std::vector<GoProgram> read_go_programs(const FileSystem& files, const Roots& ro
     if (!go) continue;
     GoProgram program;
     program.path = file.path;
+    held += content->bytes().size();
+    if (held <= kMaxHeld) program.content = content;
     if (go->build && go->build->main_module) program.main_module = go->build->main_module->path;
     for (const GoEmbedTree& tree : go->embeds) {
       for (const GoEmbeddedFile& embedded : tree.files) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct GoProgram {
   std::string path;
   std::string main_module;                             // "example.com/payments"; empty if unknown
   std::map<std::uint64_t, std::set<Digest>> embedded;  // digests of the embedded files by their size
+  std::shared_ptr<const FileBytes> content = nullptr;  // held for who reads it next; null if it is large
 };
 
 // In the order of the roots' files, each program once.
