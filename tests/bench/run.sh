@@ -65,6 +65,19 @@ seconds() {
     awk "BEGIN { printf \"%.3f\n\", $end - $begin }"
 }
 
+# costs COMMAND...: its wall clock, CPU seconds and largest resident set in MB; what it prints goes nowhere.
+costs() {
+    python3 - "$@" << 'EOF'
+import resource, subprocess, sys, time
+begin = time.monotonic()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+seconds = time.monotonic() - begin
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(f"{seconds:.3f} {used.ru_utime + used.ru_stime:.3f} {used.ru_maxrss >> 10}")
+sys.exit(done.returncode)
+EOF
+}
+
 # pairs FLOOR OURS: five times one after the other; medians in $floor_s, $ours_s, $ratio. Both
 # commands are shell functions that print seconds and CPU seconds.
 pairs() {
@@ -137,6 +150,28 @@ pairs full_floor whole_run
 row "full floor: and zlib of the written layers" "$floor_s s" "" ""
 row "whole run, $(jq -r .form "$report"), no cache" "$ours_s s" "" ""
 row "whole run / full floor" "$ratio" "" ""
+rm -rf "$work/again"
+say "a whole run into the form distroless against the full floor"
+# One dlopen of unknown name is accepted as long as the rules know no better.
+distroless="--form distroless --accept unknown"
+# shellcheck disable=SC2086
+"$IMGSLIM" optimize -q $distroless --report "$report" "oci:$layout" "oci:$work/slim" > /dev/null
+fresh=$(blobs '.platforms[].layers[] | select(.action == "new") | .result_digest' "$report" "$work/slim")
+# shellcheck disable=SC2086
+slim_floor() { of_floor full --source $sources --result $fresh; }
+slim_run() {
+    rm -rf "$work/again"
+    # shellcheck disable=SC2086
+    costs "$IMGSLIM" optimize -q $distroless "oci:$layout" "oci:$work/again" > "$work/costs"
+    cut -d ' ' -f 3 "$work/costs" >> "$work/peaks"
+    cut -d ' ' -f 1,2 "$work/costs"
+}
+pairs slim_floor slim_run
+row "full floor: and zlib of the new layers" "$floor_s s" "" ""
+row "whole run, distroless, no cache" "$ours_s s" "" ""
+bar "whole run, distroless / full floor" "$ratio" 1.5
+row "whole run, distroless / full floor, CPU time" "$cpu_ratio" "" ""
+bar "largest resident set of a distroless run, MB" "$(sort -n "$work/peaks" | tail -1)" 256
 rm -rf "$work/again"
 if command -v skopeo > /dev/null; then
     peer() { rm -rf "$work/peer"; seconds skopeo --insecure-policy copy -q "oci:$layout" "oci:$work/peer:x"; }
