@@ -60,7 +60,7 @@ std::optional<Proof> find_proof(const ImageSource& source, const Arguments& argu
 ExplainedPlatform explain_afresh(const SourceImage& image, const ScannedLayers& layers,
                                  const Arguments& arguments, Progress& progress) {
   ImageWork work(image, arguments.options);
-  work.merge(layers.tables_of(image), layers.blobs_of(image));
+  work.merge(layers);
   work.find_facts();
   Form form = Form::kTidy;
   if (work.roots().kind == ImageKind::kApplication) {
