@@ -15,11 +15,25 @@ namespace {
 
 constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
 
-[[noreturn]] void throw_daemon(const ImageName& name, std::string_view hint) {
-  throw_usage(fmt::format("{}: imgslim does not talk to a Docker daemon, {}", name.text(), hint));
+[[noreturn]] void throw_daemon(const ImageName& name) {
+  throw_usage(fmt::format("{}: a Docker daemon where a layout or an archive is expected", name.text()));
 }
 
 }  // namespace
+
+void ImageSource::will_read(const std::vector<Descriptor>&) const {}
+
+void ImageSource::read_into(const Descriptor& descriptor, Sink& sink) const {
+  const BlobPtr blob = open(descriptor);
+  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kCopyBytes, blob->size())));
+  for (std::uint64_t at = 0; at < blob->size();) {
+    const auto part = std::span(buffer).first(
+        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), blob->size() - at)));
+    blob->read_at(at, part);
+    sink.write(part);
+    at += part.size();
+  }
+}
 
 std::vector<Descriptor> ImageSource::referrers(const Digest&, std::string_view) const {
   return {};
@@ -38,6 +52,20 @@ std::string ImageSource::read_document(const Descriptor& descriptor, std::uint64
     throw_bad_image(what + ": the content has another digest");
   }
   return bytes;
+}
+
+void ImageDestination::take(const ImageSource& source, const Descriptor& descriptor) {
+  if (has(descriptor)) return;
+  const int tries = source.is_remote() ? 2 : 1;
+  for (int attempt = 1;; ++attempt) {
+    const auto writer = start_blob();
+    source.read_into(descriptor, *writer);
+    try {
+      return writer->commit(descriptor.digest, descriptor.size);
+    } catch (const Error& error) {
+      if (error.failure() != Failure::kBadImage || attempt == tries) throw;
+    }
+  }
 }
 
 void ImageDestination::copy(const Descriptor& descriptor, const Blob& blob) {
@@ -75,7 +103,7 @@ std::unique_ptr<ImageSource> open_image_source(const ImageName& name, const std:
     case Transport::kDocker:
       throw_usage(name.text() + ": a registry name where a layout or an archive is expected");
     case Transport::kDockerDaemon:
-      throw_daemon(name, "pipe docker save NAME into docker-archive:-");
+      throw_daemon(name);
   }
   throw_usage(name.text() + ": unknown transport");
 }
@@ -91,7 +119,7 @@ std::unique_ptr<ImageDestination> open_image_destination(const ImageName& name,
     case Transport::kDocker:
       throw_usage(name.text() + ": a registry name where a layout or an archive is expected");
     case Transport::kDockerDaemon:
-      throw_daemon(name, "write to docker-archive:- and pipe it into docker load");
+      throw_daemon(name);
   }
   throw_usage(name.text() + ": unknown transport");
 }

@@ -27,6 +27,12 @@ class ImageSource {
   virtual bool made_root() const { return false; }
   // Opens a blob. Throws Error{kBadImage} if it is missing, no regular file, or of another size.
   virtual BlobPtr open(const Descriptor& descriptor) const = 0;
+  // Whether its bytes come over a network, where they may change on the way and be right the next time.
+  virtual bool is_remote() const { return false; }
+  // These blobs will soon be read from front to end: a remote source begins to fetch them.
+  virtual void will_read(const std::vector<Descriptor>& descriptors) const;
+  // Writes all of a blob into `sink`, for a reader who needs it once; not verified.
+  virtual void read_into(const Descriptor& descriptor, Sink& sink) const;
   // The manifests whose `subject` is that document, of that artifact type or, if it is empty, of any, in the
   // order of the source (a later one is newer). Throws Error{kBadImage} if one cannot be read.
   virtual std::vector<Descriptor> referrers(const Digest& subject, std::string_view artifact_type) const;
@@ -57,6 +63,9 @@ class ImageDestination {
   // A blob that was committed, to be read back.
   virtual BlobPtr open(const Descriptor& descriptor) const = 0;
   virtual std::unique_ptr<BlobWriter> start_blob() = 0;
+  // A blob of a source as it is, verified on the way, unless has() it. Where blobs travel far it may go on in
+  // the background until publish().
+  virtual void take(const ImageSource& source, const Descriptor& descriptor);
   // A blob as it is, verified on the way.
   void copy(const Descriptor& descriptor, const Blob& blob);
   void put(const Descriptor& descriptor, std::string_view bytes);
