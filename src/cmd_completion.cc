@@ -15,7 +15,7 @@
 namespace imgslim {
 namespace {
 
-constexpr const char* kTransports = "oci: oci-archive: docker-archive:";
+constexpr const char* kTransports = "oci: oci-archive: docker-archive: docker:// docker-daemon:";
 
 struct Flag {
   std::vector<std::string> longs;

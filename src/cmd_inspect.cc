@@ -21,6 +21,7 @@ struct Arguments {
   std::vector<std::string> env;
   std::string platform;
   std::string root;
+  NetworkArguments network;
 };
 
 int run_inspect(const Arguments& arguments, const CommonOptions& common) {
@@ -38,6 +39,7 @@ int run_inspect(const Arguments& arguments, const CommonOptions& common) {
   if (!arguments.platform.empty()) where.platform = Platform::parse(arguments.platform);
   where.threads = common.thread_count();
   where.spool_directory = spool_directory();
+  where.network = arguments.network;
   const std::unique_ptr<InspectedTree> tree = open_inspected_tree(where, progress);
 
   InspectionOptions options;
@@ -72,6 +74,7 @@ Run set_up_inspect(CLI::App& app, const CommonOptions& common) {
       ->allow_extra_args(false);
   app.add_option("--platform", a.platform, "the image of an index to look into")->type_name("OS/ARCH");
   app.add_option("--root", a.root, "FILE is a path in the tree below DIR")->type_name("DIR");
+  add_network_options(app, a.network);
   return [arguments, &common] { return run_inspect(*arguments, common); };
 }
 

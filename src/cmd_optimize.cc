@@ -254,6 +254,7 @@ Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
   app.add_option("--roots-from", a.options.roots_from, "commands of a Kubernetes or Compose file")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  add_network_options(app, a.options.network);
   return [arguments, &common] { return run_optimize(*arguments, common); };
 }
 

@@ -12,6 +12,7 @@
 #include "src/command.h"
 #include "src/facts/tree_file_system.h"
 #include "src/image_set.h"
+#include "src/open_image.h"
 #include "src/progress.h"
 #include "src/scanned_layers.h"
 #include "src/verification.h"
@@ -26,14 +27,15 @@ struct Arguments {
   bool all = false;
   std::vector<std::string> also_run;
   std::vector<std::string> platforms;
+  NetworkArguments network;
 };
 
 // The images behind a name, each read once.
 class ReadImages {
  public:
   ReadImages(const std::string& name, const std::vector<Platform>& platforms, unsigned threads,
-             Progress& progress)
-      : source_(open_image_source(parse_source_name(name), spool_directory())),
+             ImageStores& stores, Progress& progress)
+      : source_(stores.open_source(parse_source_name(name))),
         set_(read_image_set(*source_, platforms)),
         layers_(*source_, set_, threads, progress) {}
 
@@ -133,10 +135,11 @@ int run_verify(const Arguments& arguments, const CommonOptions& common) {
   for (const std::string& text : arguments.platforms)
     platforms.push_back(Platform::parse(text));
   const unsigned threads = common.thread_count();
-  const ReadImages images(arguments.image, platforms, threads, progress);
+  ImageStores stores(arguments.network, spool_directory());
+  const ReadImages images(arguments.image, platforms, threads, stores, progress);
   std::unique_ptr<ReadImages> sources;
   if (!arguments.against.empty())
-    sources = std::make_unique<ReadImages>(arguments.against, platforms, threads, progress);
+    sources = std::make_unique<ReadImages>(arguments.against, platforms, threads, stores, progress);
 
   const FoundProof proof = find_proof(images.source(), arguments.proof);
   std::vector<VerifiedImage> verified;
@@ -179,6 +182,7 @@ Run set_up_verify(CLI::App& app, const CommonOptions& common) {
       ->allow_extra_args(false);
   app.add_option("--proof", a.proof, "the certificate (default: the one beside the image)")
       ->type_name("FILE");
+  add_network_options(app, a.network);
   return [arguments, &common] { return run_verify(*arguments, common); };
 }
 

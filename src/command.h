@@ -43,6 +43,7 @@ Run set_up_audit(CLI::App& app, const CommonOptions& common);
 Run set_up_diff(CLI::App& app, const CommonOptions& common);
 Run set_up_hook(CLI::App& app, const CommonOptions& common);
 Run set_up_debug_info(CLI::App& app, const CommonOptions& common);
+Run set_up_copy(CLI::App& app, const CommonOptions& common);
 Run set_up_inspect(CLI::App& app, const CommonOptions& common);
 Run set_up_optimize(CLI::App& app, const CommonOptions& common);
 Run set_up_explain(CLI::App& app, const CommonOptions& common);

@@ -148,8 +148,7 @@ void DocumentWriter::copy_document(const Descriptor& descriptor, int depth) {
 }
 
 void DocumentWriter::copy_blob(const Descriptor& descriptor) {
-  if (destination_ == nullptr || destination_->has(descriptor)) return;
-  destination_->copy(descriptor, *source_.open(descriptor));
+  if (destination_ != nullptr) destination_->take(source_, descriptor);
 }
 
 }  // namespace imgslim

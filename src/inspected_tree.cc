@@ -32,7 +32,7 @@ class HostTree : public InspectedTree {
 class ImageTree : public InspectedTree {
  public:
   ImageTree(const ImageName& image, const InspectedTreeOptions& options, Progress& progress)
-      : source_(open_image_source(image, options.spool_directory)),
+      : source_(ImageStores(options.network, options.spool_directory).open_source(image)),
         set_(read_image_set(*source_, options.platform ? std::vector<Platform>{*options.platform}
                                                        : std::vector<Platform>{})) {
     if (set_.images.size() > 1) {

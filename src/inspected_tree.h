@@ -11,6 +11,7 @@
 
 #include "layers/manifest.h"
 #include "src/facts/file_system.h"
+#include "src/open_image.h"
 #include "src/progress.h"
 
 namespace imgslim {
@@ -21,6 +22,7 @@ struct InspectedTreeOptions {
   std::optional<Platform> platform;  // of an index
   unsigned threads = 1;
   std::string spool_directory;
+  NetworkArguments network;
 };
 
 // A tree of files and a path in it.

@@ -131,11 +131,13 @@ Certificate certify(const OptimizeOptions& options, Form form, const ImageSource
 
 Report optimize(const OptimizeOptions& options, Progress& progress) {
   // Open: the documents behind the name. What the destination cannot hold is said before any work.
-  const std::unique_ptr<ImageSource> source = open_image_source(options.source, options.spool_directory);
+  ImageStores stores(options.network, options.spool_directory);
+  const std::unique_ptr<ImageSource> source = stores.open_source(options.source);
   ImageSet set = read_image_set(*source, options.platforms);
   convert_to_oci(set, *source, options.destination);
   std::unique_ptr<ImageDestination> destination;
-  if (options.destination) destination = open_image_destination(*options.destination, needs_of(set, options));
+  if (options.destination)
+    destination = stores.open_destination(*options.destination, needs_of(set, options), &options.source);
 
   if (options.debug_info == DebugInfoMode::kSplit && destination && !destination->holds_referrers()) {
     throw_usage(
@@ -200,6 +202,7 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   report.changed = writer.changed();
   report.dry_run = !destination;
   report.left_out = set.left_out;
+  report.transfers = stores.transfers();
   report.attestations_dropped = writer.attestations_dropped();
   report.proof = certificate.text;
   report.proof_referrer = certificate.referrer;

@@ -14,6 +14,7 @@
 #include "src/decisions/form.h"
 #include "src/decisions/glob.h"
 #include "src/facts/evidence.h"
+#include "src/open_image.h"
 #include "src/progress.h"
 #include "src/report.h"
 
@@ -42,6 +43,7 @@ struct OptimizeOptions {
   unsigned threads = 1;
   bool dry_run = false;
   std::string spool_directory;
+  NetworkArguments network;
   std::optional<std::int64_t> source_date_epoch;
   bool keeps_proof = false;  // the caller writes Report::proof somewhere
 };

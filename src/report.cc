@@ -10,6 +10,7 @@
 #include "layers/compression.h"
 #include "layers/digest.h"
 #include "layers/error.h"
+#include "src/copy.h"
 #include "src/progress.h"
 #include "src/version.h"
 
@@ -213,6 +214,7 @@ Json to_json(const Report& report) {
   if (!report.proof.empty()) {
     json["proof"] = Json{{"digest", digest_of(report.proof).text()}, {"referrer", or_null(report.proof_referrer)}};
   }
+  json["transfers"] = to_json(report.transfers);
   return json;
 }
 
@@ -258,6 +260,7 @@ std::string to_text(const Report& report, int width) {
   } else {
     add(fmt::format("{} {}", printable(report.destination), report.result_digest));
   }
+  if (report.transfers.any()) add(to_text(report.transfers));
   return out;
 }
 

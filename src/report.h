@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "layers/json.h"
+#include "registry/transfers.h"
 #include "src/decisions/form.h"
 
 namespace imgslim {
@@ -100,6 +101,7 @@ struct Report {
   std::uint64_t attestations_dropped = 0;
   std::string proof;           // the certificate; empty in a dry run
   std::string proof_referrer;  // digest of its manifest beside the result; empty: the destination has no place
+  TransferReport transfers;
 };
 
 Json to_json(const Report& report);

@@ -48,6 +48,10 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
       total += layer.descriptor.size;
     }
   }
+  std::vector<Descriptor> wanted;
+  for (const ScanJob& job : jobs)
+    wanted.push_back(Descriptor{"", job.digest, job.size, {}, {}, {}});
+  source.will_read(wanted);
   ScanOptions scan;
   scan.what = source.name();
   scan.max_entries = kMaxEntries;
