@@ -1,0 +1,44 @@
+# docker-daemon: an image goes into a Docker engine and comes out of it the same; what the engine refuses is an error.
+. "$(dirname "$0")/common.inc"
+. "$support/registry.inc"
+[ "$(id -u)" = 0 ] || skip "a Docker engine needs root"
+needs dockerd curl python3
+
+image "$work/image" > /dev/null <<'D'
+config '{"config":{"Cmd":["/app"]}}'
+layer gzip
+f app text:hello mode=0755
+f x random:100000:1
+layer gzip
+w x
+D
+mkdir -p "$work/engine"
+dockerd --storage-driver vfs --iptables=false --bridge=none --data-root "$work/engine/data" --exec-root "$work/engine/exec" \
+    --pidfile "$work/engine/pid" -H "unix://$work/engine/sock" > "$work/engine/log" 2>&1 &
+registry_pids="$registry_pids $!"
+trap 'for pid in $registry_pids; do kill "$pid" 2> /dev/null || true; wait "$pid" 2> /dev/null || true; done; rm -rf "$work"' EXIT
+tries=0
+until curl -s -o "$work/ping" --unix-socket "$work/engine/sock" http://localhost/_ping; do
+    tries=$((tries + 1))
+    [ $tries -lt 120 ] || skip "dockerd does not start here: $(tail -1 "$work/engine/log")"
+    sleep 0.5
+done
+export DOCKER_HOST="unix://$work/engine/sock"
+want=$(listing "$work/image")
+
+expect 0 "$imgslim" copy "oci:$work/image" docker-daemon:app:v1
+curl -s --unix-socket "$work/engine/sock" http://localhost/images/app:v1/json > "$work/there"
+same "$(field "$work/there" '.Config.Cmd[0]')" /app
+expect 0 "$imgslim" copy docker-daemon:app:v1 "oci:$work/back"
+same "$(listing "$work/back")" "$want"
+expect 0 "$imgslim" optimize --form lossless --report "$work/report" docker-daemon:app:v1 docker-daemon:app
+same "$(field "$work/report" .changed)" true
+expect 0 "$imgslim" copy docker-daemon:app "oci:$work/slim"
+same "$(listing "$work/slim")" "$want"
+expect 6 "$imgslim" copy docker-daemon:none "oci:$work/none"
+says "the Docker daemon says"
+expect 2 "$imgslim" copy "oci:$work/image" "docker-daemon:app@sha256:$(printf %064d 0)"
+expect 6 env DOCKER_HOST="unix://$work/none" "$imgslim" copy docker-daemon:app "oci:$work/none"
+says "cannot connect"
+expect 2 env DOCKER_HOST=tcp://docker.example:2375 "$imgslim" copy docker-daemon:app "oci:$work/none"
+[ -z "$(ls "$XDG_CACHE_HOME/imgslim")" ] || fail "something was left in the cache"
