@@ -23,6 +23,7 @@ struct Arguments {
   std::string metrics;
   bool no_cache = false;
   std::vector<std::string> platforms;
+  NetworkArguments network;
 };
 
 // What a run says: what it may also take from an earlier one.
@@ -41,11 +42,13 @@ Result audit(const Arguments& arguments, const CommonOptions& common, const Sett
   request.base = arguments.base;
   request.ignore = settings.budgets.ignore;
   request.threads = common.thread_count();
+  request.network = arguments.network;
   for (const std::string& text : arguments.platforms)
     request.platforms.push_back(Platform::parse(text));
   const AuditedImages images = audit_images(request, progress);
   const Audit& audit = images.audit;
-  const std::vector<BrokenRule> broken = check_all(images, settings, request.threads, progress);
+  const std::vector<BrokenRule> broken =
+      check_all(images, settings, request.threads, arguments.network, progress);
   progress.end();
 
   Result result;
@@ -129,6 +132,7 @@ Run set_up_audit(CLI::App& app, const CommonOptions& common) {
   app.add_option("--platform", a.platforms, "only this platform of an index")
       ->type_name("OS/ARCH")
       ->allow_extra_args(false);
+  add_network_options(app, a.network);
   return [arguments, &common] { return run_audit(*arguments, common); };
 }
 

@@ -15,6 +15,7 @@
 #include "src/command.h"
 #include "src/debug_files.h"
 #include "src/image_set.h"
+#include "src/open_image.h"
 #include "src/progress.h"
 
 namespace imgslim {
@@ -24,6 +25,7 @@ struct Arguments {
   std::string image;
   std::string output;
   std::vector<std::string> platforms;
+  NetworkArguments network;
 };
 
 struct FetchedFile {
@@ -101,7 +103,7 @@ int run_debug_info(const Arguments& arguments, const CommonOptions& common) {
   for (const std::string& text : arguments.platforms)
     platforms.push_back(Platform::parse(text));
   const std::unique_ptr<ImageSource> source =
-      open_image_source(parse_source_name(arguments.image), spool_directory());
+      ImageStores(arguments.network, spool_directory()).open_source(parse_source_name(arguments.image));
   const ImageSet set = read_image_set(*source, platforms);
   std::vector<FetchedFile> files;
   for (const SourceImage& image : set.images)
@@ -134,6 +136,7 @@ Run set_up_debug_info(CLI::App& app, const CommonOptions& common) {
   app.add_option("--platform", a.platforms, "only this platform of an index")
       ->type_name("OS/ARCH")
       ->allow_extra_args(false);
+  add_network_options(app, a.network);
   return [arguments, &common] { return run_debug_info(*arguments, common); };
 }
 

@@ -17,6 +17,7 @@ namespace {
 struct Arguments {
   std::string before;
   std::string after;
+  NetworkArguments network;
 };
 
 int run_diff(const Arguments& arguments, const CommonOptions& common) {
@@ -24,8 +25,8 @@ int run_diff(const Arguments& arguments, const CommonOptions& common) {
                     : common.verbose ? Progress::Detail::kVerbose
                                      : Progress::Detail::kNormal);
   const unsigned threads = common.thread_count();
-  const std::vector<Footprint> before = read_baseline(arguments.before, threads, progress);
-  const std::vector<Footprint> after = read_baseline(arguments.after, threads, progress);
+  const std::vector<Footprint> before = read_baseline(arguments.before, threads, arguments.network, progress);
+  const std::vector<Footprint> after = read_baseline(arguments.after, threads, arguments.network, progress);
   progress.end();
   std::vector<ImageDiff> diffs;
   for (const Footprint& image : after) {
@@ -54,6 +55,7 @@ Run set_up_diff(CLI::App& app, const CommonOptions& common) {
   auto arguments = std::make_shared<Arguments>();
   app.add_option("BEFORE", arguments->before, "image, or a file that audit --format json wrote")->required();
   app.add_option("AFTER", arguments->after, "image, or such a file")->required();
+  add_network_options(app, arguments->network);
   return [arguments, &common] { return run_diff(*arguments, common); };
 }
 

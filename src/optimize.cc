@@ -55,14 +55,14 @@ FormChoice choose_form(const OptimizeOptions& options, const std::vector<std::un
 }
 
 // How many of an image's lowest layers are asked to stay.
-std::uint32_t base_of(const OptimizeOptions& options, const SourceImage& image) {
+std::uint32_t base_of(const OptimizeOptions& options, const SourceImage& image, ImageStores& stores) {
   const std::vector<Digest>& diff_ids = image.config.diff_ids;
   if (options.keep_base > diff_ids.size()) {
     throw Error(Failure::kUsage, fmt::format("--keep-base {}: {} has {} layers", options.keep_base,
                                              image.what, diff_ids.size()));
   }
   if (!options.base_image) return options.keep_base;
-  const std::unique_ptr<ImageSource> source = open_image_source(*options.base_image, options.spool_directory);
+  const std::unique_ptr<ImageSource> source = stores.open_source(*options.base_image);
   const ImageSet set = read_image_set(*source, {});
   for (const SourceImage& base : set.images) {
     const std::vector<Digest>& lowest = base.config.diff_ids;
@@ -156,7 +156,7 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   for (const SourceImage& image : set.images) {
     works.push_back(std::make_unique<ImageWork>(image, options));
     works.back()->merge(layers);
-    works.back()->keep_base(base_of(options, image));
+    works.back()->keep_base(base_of(options, image, stores));
   }
 
   // Facts, and from all of them the form.

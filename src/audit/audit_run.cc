@@ -57,6 +57,7 @@ bool is_document(const std::string& name) {
 }  // namespace
 
 AuditedImages audit_images(const AuditRequest& request, Progress& progress) {
+  ImageStores stores(request.network, spool_directory());
   std::unique_ptr<ImageSource> base_source;
   std::optional<ImageSet> bases;
   AuditOptions options;
@@ -67,14 +68,14 @@ AuditedImages audit_images(const AuditRequest& request, Progress& progress) {
     options.base_layers = static_cast<std::uint32_t>(std::stoul(request.base));
     options.base_known_by = "--base";
   } else if (!request.base.empty()) {
-    base_source = open_image_source(parse_source_name(request.base), spool_directory());
+    base_source = stores.open_source(parse_source_name(request.base));
     bases = read_image_set(*base_source, {});
   }
 
   AuditedImages out;
   std::vector<ImageAudit> images;
   for (const std::string& name : request.images) {
-    const std::unique_ptr<ImageSource> source = open_image_source(parse_source_name(name), spool_directory());
+    const std::unique_ptr<ImageSource> source = stores.open_source(parse_source_name(name));
     const ImageSet set = read_image_set(*source, request.platforms);
     const ScannedLayers layers(*source, set, request.threads, progress, &audit_observers);
     for (const SourceImage& image : set.images) {
@@ -100,7 +101,8 @@ std::string label_of(const Audit& audit, std::size_t image) {
                                                                            : self.name;
 }
 
-std::vector<Footprint> read_baseline(const std::string& name, unsigned threads, Progress& progress) {
+std::vector<Footprint> read_baseline(const std::string& name, unsigned threads,
+                                     const NetworkArguments& network, Progress& progress) {
   if (is_document(name)) {
     std::ifstream in(name, std::ios::binary);
     const std::string text(std::istreambuf_iterator<char>(in), {});
@@ -109,6 +111,7 @@ std::vector<Footprint> read_baseline(const std::string& name, unsigned threads, 
   AuditRequest request;
   request.images = {name};
   request.threads = threads;
+  request.network = network;
   const AuditedImages images = audit_images(request, progress);
   std::vector<Footprint> out;
   for (const ImageAudit& image : images.audit.images)
@@ -124,7 +127,7 @@ const Footprint* find_platform(const std::vector<Footprint>& images, const std::
 }
 
 std::vector<BrokenRule> check_all(const AuditedImages& images, const Settings& settings, unsigned threads,
-                                  Progress& progress) {
+                                  const NetworkArguments& network, Progress& progress) {
   std::vector<BrokenRule> broken;
   Budgets budgets = settings.budgets;
   if (!budgets.any()) return broken;
@@ -136,8 +139,9 @@ std::vector<BrokenRule> check_all(const AuditedImages& images, const Settings& s
     const std::string file = settings.path_of(budgets.baseline);
     struct stat status {};
     const bool is_path = stat(file.c_str(), &status) == 0;
-    baseline = with_context(
-        "baseline", [&] { return read_baseline(is_path ? file : budgets.baseline, threads, progress); });
+    baseline = with_context("baseline", [&] {
+      return read_baseline(is_path ? file : budgets.baseline, threads, network, progress);
+    });
   }
   for (std::size_t i = 0; i < images.audit.images.size(); ++i) {
     BudgetInput input{budgets, nullptr, nullptr, read_host};

@@ -11,6 +11,7 @@
 #include "src/audit/audit.h"
 #include "src/audit/budgets.h"
 #include "src/audit/footprint.h"
+#include "src/open_image.h"
 #include "src/progress.h"
 #include "src/settings.h"
 
@@ -22,6 +23,7 @@ struct AuditRequest {
   std::string base;                 // a number of layers, or an image; "": guessed
   std::vector<Glob> ignore;
   unsigned threads = 1;
+  NetworkArguments network;
 };
 
 // Audits, and what reads contents afterwards.
@@ -38,13 +40,14 @@ std::string label_of(const Audit& audit, std::size_t image);
 
 // What growth is measured against, or what `diff` compares: the images behind a name, or those of a file that
 // `audit --format json` wrote.
-std::vector<Footprint> read_baseline(const std::string& name, unsigned threads, Progress& progress);
+std::vector<Footprint> read_baseline(const std::string& name, unsigned threads,
+                                     const NetworkArguments& network, Progress& progress);
 // The one for a platform: the only one, or that of the same name; nullptr if there is none.
 const Footprint* find_platform(const std::vector<Footprint>& images, const std::string& platform);
 
 // All images against the budgets of `settings`, in order. Reads the baseline if a rule asks for it; `warn`
 // gets a line if it cannot be read.
 std::vector<BrokenRule> check_all(const AuditedImages& images, const Settings& settings, unsigned threads,
-                                  Progress& progress);
+                                  const NetworkArguments& network, Progress& progress);
 
 }  // namespace imgslim

@@ -74,7 +74,7 @@ void check_image(const std::string& text, const HookInput& input, HookResult& re
   request.threads = input.threads;
   const AuditedImages images = audit_images(request, progress);
   std::vector<std::string> lines;
-  for (const BrokenRule& rule : check_all(images, input.settings, input.threads, progress))
+  for (const BrokenRule& rule : check_all(images, input.settings, input.threads, {}, progress))
     lines.push_back(rule.line());
   if (cache) cache->store(lines);
   std::move(lines.begin(), lines.end(), std::back_inserter(result.broken));
