@@ -54,6 +54,7 @@ part clang-tidy tidy
 part thread-sanitizer thread_sanitizer
 part fuzzing fuzzing
 part figures sh tests/bench/run.sh
+part registry-speed sh tests/bench/registry.sh
 
 cat "$logs/figures.log"
 cat "$logs/summary"
