@@ -394,6 +394,12 @@ std::vector<CallSite> CallSites::find(const std::vector<CallTarget>& targets, bo
   std::sort(sites.begin(), sites.end(), [](const CallSite& a, const CallSite& b) {
     return std::pair(a.address, a.target) < std::pair(b.address, b.target);
   });
+  // Guessed bounds overlap: a call is told once.
+  sites.erase(std::unique(sites.begin(), sites.end(),
+                          [](const CallSite& a, const CallSite& b) {
+                            return a.address == b.address && a.target == b.target;
+                          }),
+              sites.end());
   return sites;
 }
 

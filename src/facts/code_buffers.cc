@@ -96,7 +96,12 @@ void CodeStep::forget_text(const CodeState::Place& place) {
     const bool covers =
         before->second.values.is_constant() && distance < static_cast<std::uint64_t>(before->second.width);
     const bool is_writers = !before->second.values.is_constant() && is_text(before->second);
-    if (same && (covers || (is_writers && distance < kLongestBuffer))) state_.memory.erase(before);
+    if (same && covers) {
+      before->second.width = static_cast<int>(distance);
+      before->second.cut = true;
+    } else if (same && is_writers && distance < kLongestBuffer) {
+      state_.memory.erase(before);
+    }
   }
   std::int64_t end = place.second;
   while (it != state_.memory.end() && it->first.first == place.first && is_text(it->second) &&

@@ -281,8 +281,39 @@ FunctionBounds::FunctionBounds(const ElfImage& image, const GoFacts* go) : image
       starts_.push_back(symbol.value);
   }
   if (image.is_code(image.facts().entry)) starts_.push_back(image.facts().entry);
+  if (starts_.size() <= 1 && go_ == nullptr) add_called_starts();
   std::sort(starts_.begin(), starts_.end());
   starts_.erase(std::unique(starts_.begin(), starts_.end()), starts_.end());
+}
+
+// Of a program without any table: what is called directly, and what _start hands to the C library.
+void FunctionBounds::add_called_starts() {
+  constexpr std::uint64_t kAlignment = 16;
+  const bool x86 = is_x86_64(image_);
+  const auto add = [&](std::uint64_t target) {
+    if ((!x86 || target % kAlignment == 0) && image_.is_code(target)) starts_.push_back(target);
+  };
+  for_each_code_segment(image_, [&](std::string_view code, std::uint64_t address) {
+    for (std::size_t at = 0; at + 8 <= code.size(); at += x86 ? 1 : 4) {
+      const char* here = code.data() + at;
+      const auto relative = [&](std::size_t before) {
+        return address + at + before + 4 +
+               static_cast<std::uint64_t>(std::int64_t{load<std::int32_t>(here + before)});
+      };
+      if (!x86) {
+        const auto word = load<std::uint32_t>(here);
+        if (word >> 26 != 0x25) continue;  // bl
+        const auto distance = static_cast<std::int64_t>(static_cast<std::int32_t>(word << 6)) >> 4;
+        add(address + at + static_cast<std::uint64_t>(distance));
+      } else if (here[0] == '\xe8') {
+        add(relative(1));
+      } else if ((here[0] == '\x48' || here[0] == '\x4c') && here[1] == '\x8d' && (here[2] & 0xc7) == 0x05) {
+        add(relative(3));  // lea
+      } else if (here[0] == '\x48' && here[1] == '\xc7' && here[2] == '\xc7') {
+        add(load<std::uint32_t>(here + 3));  // mov rdi, immediate
+      }
+    }
+  });
 }
 
 // The binary search table of .eh_frame_hdr (Linux Standard Base, "The .eh_frame_hdr section").

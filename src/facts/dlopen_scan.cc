@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "src/facts/code_texts.h"
+#include "src/facts/static_dlopen.h"
 
 namespace imgslim {
 
@@ -112,7 +113,10 @@ class DlopenScan {
 
   // Static programs carry a loader of their own: what it looks for is known, what it is asked for is not.
   void add_static_libc() {
-    if (image_.facts().interpreter || !image_.facts().needed.empty() || image_.facts().type == 3) return;
+    constexpr std::uint64_t kPositionIndependentProgram = 0x08000000;  // DF_1_PIE
+    const ElfFacts& facts = image_.facts();
+    const bool is_library = facts.type == 3 && (facts.flags_1 & kPositionIndependentProgram) == 0;
+    if (facts.interpreter || !facts.needed.empty() || is_library) return;
     // A Go program without cgo has no libc inside.
     if (go_ != nullptr && go_->cgo_packages.empty() && !go_->functions.empty()) return;
     if (has_text("Dynamic loading not supported")) {
@@ -197,6 +201,7 @@ class DlopenScan {
         }
       }
     }
+    if (static_glibc_) add_static_calls();
     if (targets_.empty()) return;
     if (!sites_.is_supported()) {
       add_unseen("code of this machine is not read");
@@ -236,6 +241,25 @@ class DlopenScan {
       finding.reason = go_is_seen ? "the C side of Go calls that no Go function makes"
                                   : "called from Go code that is not seen";
       findings_.push_back(std::move(finding));
+    }
+  }
+
+  // What the program itself asks its static glibc for.
+  void add_static_calls() {
+    if (go_ != nullptr &&
+        std::any_of(go_->functions.begin(), go_->functions.end(),
+                    [](const GoFunction& function) { return ends_with(function.name, "._Cfunc_dlopen"); })) {
+      return;  // asked for from Go, where the names are
+    }
+    const auto functions = find_static_dlopen(image_);
+    if (!functions) {
+      add_unseen("the dlopen of a static glibc, whose calls are not found");
+      return;
+    }
+    for (const std::uint64_t function : *functions) {
+      CallTarget target = sites_.code_at(function);
+      target.name = "dlopen";
+      add_target(std::move(target), {"dlopen", {TextArgument::Kind::kC, 0}, false});
     }
   }
 

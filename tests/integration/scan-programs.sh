@@ -545,6 +545,16 @@ nss='known|libnss_*.so.2,gconv/*.so|optional'
 build by-name by-name-cgo CGO_ENABLED=1 && expect by-name-cgo dlopen 'exact|libplain.so.1|' 'unknown||'
 build lookup lookup-cgo CGO_ENABLED=1 && expect lookup-cgo dlopen ''
 build lookup lookup-static CGO_ENABLED=1 -- "$static" && expect lookup-static dlopen "$nss"
+for linked in "gcc -static" "gcc -static-pie" "aarch64-linux-gnu-gcc -static"; do
+  command -v "${linked%% *}" > /dev/null || { echo "${linked%% *}: skipped"; continue; }
+  name="static-$(echo "$linked" | tr -d ' ')"
+  # shellcheck disable=SC2086
+  $linked -O2 -s -o "$name" static.c 2> /dev/null
+  expect "$name" dlopen 'known|gconv/*.so|optional' 'unknown|libstatic.so.1|'
+  # shellcheck disable=SC2086
+  echo 'int main(void) { return 0; }' | $linked -O2 -s -x c -o "$name-plain" -
+  expect "$name-plain" dlopen 'known|gconv/*.so|optional'
+done
 if command -v musl-gcc > /dev/null; then
   musl-gcc -static -O2 -s -o static-musl static.c
   expect static-musl dlopen 'known||optional'
