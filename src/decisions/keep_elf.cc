@@ -292,6 +292,10 @@ void KeepSearch::follow_process(LibrarySearch& process, Evidence evidence) {
     const ObjectScan& scan = scan_of(object.resolved);
     for (const DlopenFinding& finding : scan.loads)
       follow_load(process, i, finding, evidences);
+    const std::string auditors = i == 0 ? variable(input_.config.env, "LD_AUDIT") : std::string();
+    if (!auditors.empty() && process.loader().kind == LoaderKind::kGlibc) {
+      follow_load(process, i, audit_finding("LD_AUDIT", auditors), evidences);
+    }
     const bool is_libc = object.file && object.file->facts && object.file->facts->soname == "libc.so.6";
     if (is_libc || scan.is_static_glibc) load_name_services(process, i, evidences);
   }

@@ -81,6 +81,7 @@ class DlopenScan {
 
   std::vector<DlopenFinding> run() {
     add_notes();
+    add_audits();
     add_static_libc();
     if (!static_musl_) {
       add_go_packages();
@@ -105,6 +106,13 @@ class DlopenScan {
           (note.priority.empty() ? "recommended" : note.priority);
       findings_.push_back(std::move(finding));
     }
+  }
+
+  // glibc takes them from the program alone (elf/rtld.c, load_auditors).
+  void add_audits() {
+    if (!image_.facts().interpreter) return;
+    for (const std::string& list : image_.facts().audits)
+      findings_.push_back(audit_finding("DT_AUDIT", list));
   }
 
   bool has_text(std::string_view text) const {
@@ -444,6 +452,20 @@ class DlopenScan {
 };
 
 }  // namespace
+
+DlopenFinding audit_finding(std::string_view from, std::string_view list) {
+  DlopenFinding finding;
+  finding.caller = std::string(from);
+  while (!list.empty()) {
+    const std::string_view name = list.substr(0, list.find(':'));
+    list.remove_prefix(std::min(list.size(), name.size() + 1));
+    if (!name.empty()) finding.names.emplace_back(name);
+  }
+  finding.evidence = Evidence::kExact;
+  finding.may_be_missing = true;
+  finding.reason = "auditors of the loader";
+  return finding;
+}
 
 std::vector<DlopenFinding> find_dlopens(const ElfImage& image, std::string_view bytes, const GoFacts* go,
                                         std::string_view object) {

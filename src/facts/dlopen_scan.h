@@ -29,6 +29,10 @@ struct DlopenFinding {
   std::string reason;                 // one line
 };
 
+// What the loader opens for a list of auditors (rtld-audit(7); LD_AUDIT, DT_AUDIT, DT_DEPAUDIT), names
+// separated by colons. One that cannot be loaded is left out.
+DlopenFinding audit_finding(std::string_view from, std::string_view list);
+
 // Findings of an object, by site; none if it loads nothing. `object` is its path or file name, for rows of
 // objects without a SONAME; `go` may be null.
 std::vector<DlopenFinding> find_dlopens(const ElfImage& image, std::string_view bytes, const GoFacts* go,

@@ -61,6 +61,7 @@ struct ElfDescription {
   std::optional<std::string> runpath;
   std::vector<std::string> filters;
   std::vector<std::string> auxiliaries;
+  std::vector<std::string> audits;
   std::uint64_t flags_1 = 0;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> more_dynamic;  // tag and value, in front of DT_NULL
 
@@ -190,6 +191,8 @@ class ElfBuilder {
       tag(DT_FILTER, text(name));
     for (const auto& name : d_.auxiliaries)
       tag(DT_AUXILIARY, text(name));
+    for (const auto& name : d_.audits)
+      tag(DT_AUDIT, text(name));
     if (d_.flags_1 != 0) tag(DT_FLAGS_1, d_.flags_1);
     put_symbols();
     put_versions();

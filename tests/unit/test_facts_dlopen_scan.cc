@@ -103,6 +103,19 @@ TEST_CASE("dlopen scan: a buffer that another function fills is unknown") {
   CHECK(findings[0].names.empty());
 }
 
+TEST_CASE("dlopen scan: auditors that a program names") {
+  ElfDescription d;
+  d.interpreter = "/lib/ld.so";
+  d.needed = {"libc.so.6"};
+  d.audits = {"libone.so:/opt/two.so"};
+  const auto findings = findings_of(testing::build_elf(d));
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].caller == "DT_AUDIT");
+  CHECK(findings[0].names == std::vector<std::string>{"libone.so", "/opt/two.so"});
+  CHECK(findings[0].evidence == Evidence::kExact);
+  CHECK(findings[0].may_be_missing);
+}
+
 TEST_CASE("libc texts: functions are found by name") {
   for (const std::string_view name :
        {"__asprintf_chk", "__snprintf_chk", "memcpy", "sprintf", "strcat", "strncpy"}) {
