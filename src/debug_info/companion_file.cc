@@ -99,7 +99,8 @@ FilePieces make_companion(const SectionTable& table) {
   std::vector<SectionHeader> sections = table.sections;
   for (SectionHeader& section : sections) {
     if (section.type == SHT_NULL) continue;
-    if (!section.is_allocated()) {
+    const bool is_names = &section == &sections[table.names];  // read by whoever reads the file
+    if (!section.is_allocated() || is_names) {
       if (section.has_bytes()) align(section.alignment);
       const std::uint64_t at = place();
       if (section.has_bytes()) body.copy(section.offset, section.size);

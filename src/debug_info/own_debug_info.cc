@@ -2,9 +2,6 @@
 // Programs that read debug information. Whether they read their own is not told from outside in most cases,
 // so that whoever can does stay as it is: Rust's standard library and libbacktrace do it for each backtrace,
 // and Go programs with debug/dwarf or debug/elf linked in may.
-#include <elf.h>
-#include <string.h>
-
 #include <algorithm>
 
 #include "src/debug_info/parts.h"
@@ -25,41 +22,53 @@ struct Found {
   bool symbols = false;
 };
 
-// Calls `at` with the offset of each occurrence of `word`.
-template <class At>
-void for_each_match(std::string_view bytes, std::string_view word, At&& at) {
-  for (std::size_t from = 0; from < bytes.size();) {
-    const void* hit = memmem(bytes.data() + from, bytes.size() - from, word.data(), word.size());
-    if (hit == nullptr) return;
-    const auto offset = static_cast<std::size_t>(static_cast<const char*>(hit) - bytes.data());
-    at(offset);
-    from = offset + 1;
-  }
-}
-
 // Whether `word` stands `before` bytes in front of `at`.
 bool stands(std::string_view bytes, std::size_t at, std::size_t before, std::string_view word) {
   return at >= before && bytes.substr(at - before).starts_with(word);
 }
 
-void look(std::string_view bytes, Found& found) {
+void look_at(std::string_view bytes, std::size_t at, Found& found) {
+  const std::string_view here = bytes.substr(at);
   // Function names of Go stand in its function table with a NUL on both sides; names of functions that were
   // only inlined are there too.
-  for_each_match(bytes, "debug", [&](std::size_t at) {
+  if (here.starts_with("debug")) {
     if (stands(bytes, at, 1, ".debug_info") || stands(bytes, at, 1, ".debug_line") ||
         stands(bytes, at, 2, ".zdebug_")) {
       found.debug_sections = true;
     }
     if (stands(bytes, at, 1, std::string_view("\0debug/dwarf.New\0", 17))) found.go_dwarf = true;
     if (stands(bytes, at, 1, std::string_view("\0debug/elf.NewFile\0", 19))) found.go_elf = true;
-  });
-  const auto holds = [&](std::string_view word) {
-    return memmem(bytes.data(), bytes.size(), word.data(), word.size()) != nullptr;
-  };
-  if (holds(std::string_view("\0os.Executable\0", 15))) found.go_executable = true;
-  if (holds("RUST_BACKTRACE")) found.rust = true;
-  if (holds("libdw.so") || holds("libbacktrace.so") || holds("libbfd-")) found.library = true;
-  if (holds(".symtab")) found.symbols = true;
+  }
+  if (stands(bytes, at, 1, std::string_view("\0os.Executable\0", 15))) found.go_executable = true;
+  if (here.starts_with("RUST_BACKTRACE")) found.rust = true;
+  if (here.starts_with("libdw.so") || here.starts_with("libbacktrace.so") || here.starts_with("libbfd-")) {
+    found.library = true;
+  }
+  if (stands(bytes, at, 1, ".symtab")) found.symbols = true;
+}
+
+// Large programs pass through here: blocks in which no word can begin are found by comparing bytes alone,
+// which compilers do many at a time.
+void look(std::string_view bytes, Found& found) {
+  constexpr std::size_t kBlock = 64;
+  const char* const p = bytes.data();
+  std::size_t at = 0;
+  for (; at + kBlock + 4 <= bytes.size(); at += kBlock) {
+    unsigned char any = 0;
+    for (std::size_t i = at; i < at + kBlock; ++i) {
+      const unsigned char debug = (p[i] == 'd') & (p[i + 1] == 'e') & (p[i + 2] == 'b') & (p[i + 3] == 'u');
+      const unsigned char rust = (p[i] == 'R') & (p[i + 1] == 'U') & (p[i + 2] == 'S') & (p[i + 3] == 'T');
+      const unsigned char library = (p[i] == 'l') & (p[i + 1] == 'i') & (p[i + 2] == 'b');
+      const unsigned char executable =
+          (p[i] == 'o') & (p[i + 1] == 's') & (p[i + 2] == '.') & (p[i + 3] == 'E');
+      const unsigned char symbols = (p[i] == 's') & (p[i + 1] == 'y') & (p[i + 2] == 'm') & (p[i + 3] == 't');
+      any |= debug | rust | library | executable | symbols;
+    }
+    for (std::size_t i = at; any != 0 && i < at + kBlock; ++i)
+      look_at(bytes, i, found);
+  }
+  for (; at < bytes.size(); ++at)
+    look_at(bytes, at, found);
 }
 
 }  // namespace

@@ -281,7 +281,7 @@ SectionTableResult read_section_table(const Blob& file) {
 
 std::string read_range(const Blob& file, std::uint64_t offset, std::uint64_t length) {
   std::string bytes(static_cast<std::size_t>(length), '\0');
-  file.read_at(offset, std::as_writable_bytes(std::span(bytes)));
+  if (length > 0) file.read_at(offset, std::as_writable_bytes(std::span(bytes)));
   return bytes;
 }
 

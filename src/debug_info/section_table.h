@@ -79,7 +79,8 @@ struct SectionTableResult {
 };
 SectionTableResult read_section_table(const Blob& file);
 
-// `length` bytes of a file as text. The caller has checked the range and bounded the length.
+// `length` bytes of a file as text. The caller has checked the range, unless it is empty, and bounded the
+// length.
 std::string read_range(const Blob& file, std::uint64_t offset, std::uint64_t length);
 
 }  // namespace imgslim

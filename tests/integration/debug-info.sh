@@ -196,7 +196,7 @@ for name in static pie cgo; do
         cmp -s a.out b.out || complain "$name: it says something else"
         "./$name" panic > a.out 2>&1 || true
         "./$name.slim" panic > b.out 2>&1 || true
-        grep -q 'main.go:34' a.out || complain "$name: the trace has no lines"
+        grep -q 'main.go:[0-9]' a.out || complain "$name: the trace has no lines"
         cmp -s <(sed 's/0x[0-9a-f]*//g' a.out) <(sed 's/0x[0-9a-f]*//g' b.out) || complain "$name: its panic trace differs"
         cmp -s <(go version -m "$name" | tail -n +2) <(go version -m "$name.slim" | tail -n +2) || complain "$name: go version -m differs"
         "./$name.slim" profile cpu.prof > /dev/null
