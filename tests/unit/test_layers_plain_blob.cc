@@ -112,7 +112,7 @@ TEST_CASE("plain blob: what is forgotten is read again") {
 TEST_CASE("plain blob: two places are read in turn without starting over") {
   const std::string text = sample_text(8000000);
   const auto blob = std::make_shared<CountingBlob>(gzip_member(text));
-  const PlainBlob plain(blob, Compression::kGzip, {}, text.size(), 1 << 20);
+  const PlainBlob plain(blob, Compression::kGzip, std::vector<Checkpoint>{}, text.size(), 1 << 20);
   const std::uint64_t before = blob->read();
   for (std::size_t at = 0; at < 4000000; at += 50000) {
     REQUIRE(read_from(plain, at, 50000) == text.substr(at, 50000));
