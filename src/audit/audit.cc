@@ -212,7 +212,9 @@ void find_programs(const Contents& contents, unsigned threads, ImageAudit& audit
       const EntryRef ref{layer, observation.entry};
       if (audit.row(ref).visibility != Visibility::kVisible) continue;
       const ElfBytes bytes = parse_elf_bytes(observation);
-      if (bytes.go && audit.entry(ref).size <= kMaxGoProgram) go.push_back(ref);
+      // A toolchain that was left behind goes as a whole: what its programs are made of changes nothing.
+      const bool leftover = audit.row(ref).rule != kNone;
+      if (bytes.go && !leftover && audit.entry(ref).size <= kMaxGoProgram) go.push_back(ref);
       if (bytes.debug + bytes.symbols > 0) audit.debug.push_back({ref, bytes});
     }
   }
