@@ -74,9 +74,9 @@ std::optional<ResultCache> cache_of(const Arguments& arguments, const CommonOpti
                                     const Settings& settings) {
   std::string about = fmt::format("audit\n{}\n{}\n{}\n{}\n{}\n", common.format, common.verbose,
                                   terminal_width(STDOUT_FILENO), !arguments.metrics.empty(), arguments.base);
-  std::optional<std::string> key = identity_of_settings(settings);
+  std::optional<std::string> key = identity_of_settings(settings, arguments.network);
   const auto add = [&](const std::string& image) {
-    const auto identity = key ? identity_of_image(image) : std::nullopt;
+    const auto identity = key ? identity_of_image(image, arguments.network) : std::nullopt;
     key = identity ? std::optional(*key + "\n" + image + "\n" + *identity) : std::nullopt;
   };
   for (const std::string& image : arguments.images) {

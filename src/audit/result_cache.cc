@@ -61,19 +61,19 @@ std::optional<std::string> identity_of(const ImageName& name, const ImageSource&
   return identity;
 }
 
-std::optional<std::string> identity_of_image(const std::string& text) {
+std::optional<std::string> identity_of_image(const std::string& text, const NetworkArguments& network) {
   try {
     const ImageName name = parse_source_name(text);
     // Opening standard input would take it away from who reads it.
     if (name.location == "-") return std::nullopt;
-    const auto source = open_image_source(name, spool_directory());
+    const auto source = ImageStores(network, spool_directory()).open_source(name);
     return identity_of(name, *source, read_image_set(*source, {}));
   } catch (const Error&) {
     return std::nullopt;
   }
 }
 
-std::optional<std::string> identity_of_settings(const Settings& settings) {
+std::optional<std::string> identity_of_settings(const Settings& settings, const NetworkArguments& network) {
   std::string identity =
       fmt::format("{}\n{}\n", settings.file, settings.file.empty() ? "" : text_of(settings.file));
   for (const GoSumBudget& rule : settings.budgets.go_sums) {
@@ -85,7 +85,7 @@ std::optional<std::string> identity_of_settings(const Settings& settings) {
   const std::string file = settings.path_of(settings.budgets.baseline);
   if (const std::string found = identity_of_file(file); found != "absent" && begins_with_brace(file))
     return identity + found;
-  const auto baseline = identity_of_image(settings.budgets.baseline);
+  const auto baseline = identity_of_image(settings.budgets.baseline, network);
   if (!baseline) return std::nullopt;
   return identity + *baseline;
 }

@@ -10,6 +10,7 @@
 
 #include "layers/image_store.h"
 #include "src/image_set.h"
+#include "src/open_image.h"
 #include "src/settings.h"
 
 namespace imgslim {
@@ -18,12 +19,12 @@ namespace imgslim {
 // times. Nothing if that cannot be told without reading them.
 std::optional<std::string> identity_of(const ImageName& name, const ImageSource& source, const ImageSet& set);
 // The same of a name; nothing also if the image cannot be opened.
-std::optional<std::string> identity_of_image(const std::string& name);
+std::optional<std::string> identity_of_image(const std::string& name, const NetworkArguments& network);
 // Of a plain file; "absent" if there is none.
 std::string identity_of_file(const std::string& path);
 // All that a verdict over the budgets depends on beside the image: the settings, the files and images they
 // name.
-std::optional<std::string> identity_of_settings(const Settings& settings);
+std::optional<std::string> identity_of_settings(const Settings& settings, const NetworkArguments& network);
 
 class ResultCache {
  public:

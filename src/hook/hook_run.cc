@@ -11,6 +11,7 @@
 #include "src/audit/audit_run.h"
 #include "src/audit/result_cache.h"
 #include "src/command.h"
+#include "src/open_image.h"
 
 namespace imgslim {
 namespace {
@@ -42,11 +43,19 @@ std::string staleness(const SourceImage& image, const std::vector<std::string>& 
   return fmt::format("is stale: it is of {}, {}", printable(revision.substr(0, 12)), last);
 }
 
+// A hook asks nothing; what its time is has a limit.
+NetworkArguments network_of(const HookInput& input) {
+  NetworkArguments network;
+  network.timeout = input.settings.hook.timeout_seconds;
+  return network;
+}
+
 void check_image(const std::string& text, const HookInput& input, HookResult& result) {
   const ImageName name = parse_source_name(text);
   std::optional<std::string> identity;
   {
-    const std::unique_ptr<ImageSource> source = open_image_source(name, spool_directory());
+    const std::unique_ptr<ImageSource> source =
+        ImageStores(network_of(input), spool_directory()).open_source(name);
     const ImageSet set = read_image_set(*source, {});
     for (const SourceImage& image : set.images) {
       if (const std::string stale = staleness(image, input.commits); !stale.empty()) {
@@ -58,7 +67,7 @@ void check_image(const std::string& text, const HookInput& input, HookResult& re
     }
     identity = identity_of(name, *source, set);
   }
-  const std::optional<std::string> settings = identity_of_settings(input.settings);
+  const std::optional<std::string> settings = identity_of_settings(input.settings, network_of(input));
   std::optional<ResultCache> cache;
   if (identity && settings) {
     cache.emplace("hook\n" + input.settings.file + "\n" + text, *identity + *settings);
@@ -72,9 +81,10 @@ void check_image(const std::string& text, const HookInput& input, HookResult& re
   request.images = {text};
   request.ignore = input.settings.budgets.ignore;
   request.threads = input.threads;
+  request.network = network_of(input);
   const AuditedImages images = audit_images(request, progress);
   std::vector<std::string> lines;
-  for (const BrokenRule& rule : check_all(images, input.settings, input.threads, {}, progress))
+  for (const BrokenRule& rule : check_all(images, input.settings, input.threads, network_of(input), progress))
     lines.push_back(rule.line());
   if (cache) cache->store(lines);
   std::move(lines.begin(), lines.end(), std::back_inserter(result.broken));
