@@ -63,7 +63,8 @@ void choose_symbols(const Blob& file, const SectionTable& table, std::vector<Fat
     if (related[i] && symbols.size <= table.symbol_entry_size()) continue;
     fates[i] = related[i] ? Fate::kEmptied : Fate::kGoes;
     const SectionHeader& strings = table.sections[symbols.link];
-    const bool alone = named[symbols.link] == 1 && symbols.link != table.names;
+    const bool alone =
+        named[symbols.link] == 1 && symbols.link != table.names && fates[symbols.link] == Fate::kStays;
     if (alone && strings.type == SHT_STRTAB && !strings.is_allocated()) fates[symbols.link] = fates[i];
   }
 }

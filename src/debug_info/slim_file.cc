@@ -214,6 +214,7 @@ class Writer {
     if (!names_move_) return;
     std::map<std::string_view, std::uint32_t> known{{"", 0}};
     names_ = std::string(1, '\0');
+    headers_[0].name_offset = 0;
     for (std::size_t i = 1; i < table_.sections.size(); ++i) {
       if (gone(i)) continue;
       const auto [at, is_new] = known.emplace(section(i).name, static_cast<std::uint32_t>(names_.size()));
