@@ -12,6 +12,7 @@
 #include "src/explanation.h"
 #include "src/image_set.h"
 #include "src/image_work.h"
+#include "src/open_image.h"
 #include "src/progress.h"
 #include "src/scanned_layers.h"
 
@@ -84,7 +85,8 @@ int run_explain(const Arguments& arguments, const CommonOptions& common) {
   Progress progress(common.quiet     ? Progress::Detail::kQuiet
                     : common.verbose ? Progress::Detail::kVerbose
                                      : Progress::Detail::kNormal);
-  const auto source = open_image_source(parse_source_name(arguments.image), spool_directory());
+  ImageStores stores(arguments.options.network, spool_directory());
+  const auto source = stores.open_source(parse_source_name(arguments.image));
   std::vector<Platform> platforms;
   if (!arguments.platform.empty()) platforms.push_back(Platform::parse(arguments.platform));
   const ImageSet set = read_image_set(*source, platforms);
@@ -156,6 +158,7 @@ Run set_up_explain(CLI::App& app, const CommonOptions& common) {
   app.add_option("--roots-from", a.options.roots_from, "commands of a Kubernetes or Compose file")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  add_network_options(app, a.options.network);
   return [arguments, &common] {
     if (arguments->afresh && !arguments->proof.empty())
       throw_usage("--afresh and --proof exclude each other");
