@@ -33,9 +33,9 @@ with open(path, "w") as file:
     json.dump(top, file)
 P
 }
-# below LAYOUT FILE: the documents that FILE names.
+# below LAYOUT FILE: the images and indexes that FILE names.
 below() {
-    field "$2" '.manifests[].digest[7:]' | sed "s|^|$1/blobs/sha256/|"
+    field "$2" '.manifests[] | select(.artifactType == null).digest[7:]' | sed "s|^|$1/blobs/sha256/|"
 }
 wrap "$work/a" 2
 expect 0 "$imgslim" optimize --report "$work/r" "oci:$work/a" "oci:$work/b"
