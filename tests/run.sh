@@ -35,7 +35,8 @@ else
     sh tests/support/packages.sh test
 fi
 
-cmake --preset release > /dev/null
+# The unit tests are built once, with sanitizers where those are built too.
+cmake --preset release -DIMGSLIM_UNIT_TESTS="$([ -n "$quick" ] && echo ON || echo OFF)" > /dev/null
 cmake --build --preset release
 if [ -n "$quick" ]; then
     tests .build/release -L "unit|cli|fuzz"
