@@ -191,9 +191,15 @@ std::vector<PackageId> packages_left(const PackageDatabase& packages,
   std::vector<PackageId> left;
   for (PackageId id = 0; id < packages.packages().size(); ++id) {
     const auto paths = packages.paths_of(id);
+    // A folder to the package is a link where /usr is merged: what else it lists below tells.
+    std::set<std::string_view> folders;
+    for (const std::uint32_t index : paths) {
+      const std::string_view recorded = packages.paths()[index].recorded;
+      folders.insert(recorded.substr(0, recorded.rfind('/')));
+    }
     const bool any = std::any_of(paths.begin(), paths.end(), [&](std::uint32_t index) {
-      const std::string_view path = packages.paths()[index].path;
-      return !is_documentation(path) && kept(path);
+      const OwnedPath& owned = packages.paths()[index];
+      return !is_documentation(owned.path) && !folders.contains(owned.recorded) && kept(owned.path);
     });
     if (any) left.push_back(id);
   }

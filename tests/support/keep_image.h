@@ -44,6 +44,11 @@ class KeepImage {
     lists_[package] += "/" + path + "\n";
     return link(path, target);
   }
+  // A line of a package's file list alone.
+  KeepImage& listed(const std::string& package, const std::string& path) {
+    lists_[package] += "/" + path + "\n";
+    return *this;
+  }
   // A program that the image starts.
   KeepImage& program(const ElfDescription& elf, const std::string& path = "app") {
     config.entrypoint = {"/" + path};

@@ -127,6 +127,17 @@ TEST_CASE("slim layers: records hold what is left") {
   CHECK(text_of(plan, "var/lib/dpkg/status.d/other") == "none");
 }
 
+TEST_CASE("slim layers: a folder that is a link where usr is merged keeps no package") {
+  KeepImage image = small_image();
+  image.link("bin", "usr/bin").file("usr/bin/gone", "x").listed("merged", "bin").listed("merged", "bin/gone");
+  image.config.cmd = {"/bin/other"};
+  const KeepResult kept = image.find();
+  CHECK(image.rule("bin") == "link");
+  const SlimPlan plan = plan_slim_layers(image.input(), kept);
+  CHECK(text_of(plan, "var/lib/dpkg/status.d/other") != "none");
+  CHECK(text_of(plan, "var/lib/dpkg/status.d/merged") == "none");
+}
+
 TEST_CASE("slim layers: equal files of one layer are stored once where that is allowed") {
   KeepImage image = small_image();
   image.owned("libuse", "usr/lib/libuse.so.2", build_elf(needing({}, "libuse.so.1")));
