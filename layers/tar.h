@@ -74,4 +74,7 @@ std::optional<std::string> clean_path(std::string_view text, std::string* reason
 // Orders paths so that a directory comes right before what is in it: component by component, as bytes.
 bool path_less(std::string_view a, std::string_view b);
 
+// The type flag of an entry in a header block (pax, ustar Interchange Format).
+char type_in_tar(EntryType type);
+
 }  // namespace imgslim

@@ -110,25 +110,6 @@ std::string name_in_tar(const Entry& entry) {
   }
 }
 
-char type_in_tar(EntryType type) {
-  switch (type) {
-    case EntryType::kHardLink:
-      return '1';
-    case EntryType::kSymlink:
-      return '2';
-    case EntryType::kCharacterDevice:
-      return '3';
-    case EntryType::kBlockDevice:
-      return '4';
-    case EntryType::kDirectory:
-      return '5';
-    case EntryType::kFifo:
-      return '6';
-    default:
-      return '0';
-  }
-}
-
 bool is_whiteout(const Entry& entry) {
   return entry.type == EntryType::kWhiteout || entry.type == EntryType::kOpaqueWhiteout;
 }
@@ -205,6 +186,25 @@ std::uint64_t content_size(const Entry& entry) {
 }
 
 }  // namespace
+
+char type_in_tar(EntryType type) {
+  switch (type) {
+    case EntryType::kHardLink:
+      return '1';
+    case EntryType::kSymlink:
+      return '2';
+    case EntryType::kCharacterDevice:
+      return '3';
+    case EntryType::kBlockDevice:
+      return '4';
+    case EntryType::kDirectory:
+      return '5';
+    case EntryType::kFifo:
+      return '6';
+    default:
+      return '0';
+  }
+}
 
 TarWriter::TarWriter(Sink& out) : out_(out) {}
 

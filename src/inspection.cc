@@ -17,16 +17,6 @@ namespace {
 constexpr std::uint64_t kLargestProgram = std::uint64_t{1} << 30;
 constexpr std::size_t kMaxCalls = 256;
 
-std::string variable(const std::vector<std::string>& env, std::string_view name) {
-  std::string value;
-  for (const std::string& item : env) {
-    if (item.starts_with(name) && item.size() > name.size() && item[name.size()] == '=') {
-      value = item.substr(name.size() + 1);
-    }
-  }
-  return value;
-}
-
 bool is_cpu_of(std::string_view name, std::uint16_t machine) {
   const bool arm = name.starts_with("arm") || name.starts_with("Cortex") || name.starts_with("Neoverse");
   if (arm) return machine == EM_AARCH64;

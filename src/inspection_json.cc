@@ -150,15 +150,23 @@ Json names_json(const std::vector<FoundName>& names) {
   return array;
 }
 
-Json dlopen_json(const InspectedDlopen& item) {
-  const DlopenFinding& finding = item.finding;
+// What a finding of either kind begins with: where the call is and what speaks for it.
+template <class Finding>
+Json site_json(const std::string& object, Evidence evidence, std::string_view caller,
+               const Finding& finding) {
   Json json;
-  json["object"] = text(item.object);
-  json["class"] = name_of(finding.evidence);
-  json["caller"] = text(finding.caller);
+  json["object"] = text(object);
+  json["class"] = name_of(evidence);
+  json["caller"] = text(caller);
   json["site"] = finding.site;
   json["function"] = or_null(finding.function);
   json["package"] = or_null(finding.package);
+  return json;
+}
+
+Json dlopen_json(const InspectedDlopen& item) {
+  const DlopenFinding& finding = item.finding;
+  Json json = site_json(item.object, finding.evidence, finding.caller, finding);
   json["names"] = names_json(item.names);
   json["symbols"] = lines(finding.symbols);
   json["exporters"] = item.exporters_searched ? lines(item.exporters) : Json(nullptr);
@@ -176,13 +184,7 @@ Json dlopen_json(const InspectedDlopen& item) {
 
 Json exec_json(const InspectedExec& item) {
   const ExecFinding& finding = item.finding;
-  Json json;
-  json["object"] = text(item.object);
-  json["class"] = name_of(item.evidence);
-  json["caller"] = text(finding.callee);
-  json["site"] = finding.site;
-  json["function"] = or_null(finding.function);
-  json["package"] = or_null(finding.package);
+  Json json = site_json(item.object, item.evidence, finding.callee, finding);
   json["main_module"] = finding.main_module;
   json["names"] = names_json(item.names);
   json["itself"] = finding.itself;

@@ -6,30 +6,11 @@
 #include <map>
 
 #include "layers/error.h"
+#include "layers/tar.h"
 #include "src/audit/formats.h"
 
 namespace imgslim {
 namespace {
-
-// tar(5)'s type flag as dive has it: a number.
-int type_flag(EntryType type) {
-  switch (type) {
-    case EntryType::kHardLink:
-      return '1';
-    case EntryType::kSymlink:
-      return '2';
-    case EntryType::kCharacterDevice:
-      return '3';
-    case EntryType::kBlockDevice:
-      return '4';
-    case EntryType::kDirectory:
-      return '5';
-    case EntryType::kFifo:
-      return '6';
-    default:
-      return '0';
-  }
-}
 
 // Go's os.FileMode: permission bits, and flags from the top.
 std::uint32_t file_mode(const Entry& entry) {
@@ -77,7 +58,7 @@ Json to_dive_json(const Audit& audit) {
       const Entry& entry = image.entry({i, k});
       const std::uint64_t size = entry.type == EntryType::kRegular ? entry.size : 0;
       files.push_back({{"path", name_in_layer(entry)},
-                       {"typeFlag", type_flag(entry.type)},
+                       {"typeFlag", static_cast<int>(type_in_tar(entry.type))},
                        {"linkName", printable(entry.link, std::string_view::npos)},
                        {"size", size},
                        {"fileMode", file_mode(entry)},

@@ -20,15 +20,6 @@ constexpr std::size_t kMaxNames = 4096;                              // of one o
 constexpr std::uint64_t kMaxScannedAhead = std::uint64_t{32} << 20;  // bytes of one file
 constexpr std::size_t kMaxLookedAhead = 256;                         // items of the work list
 
-std::string variable(const std::vector<std::string>& env, std::string_view name) {
-  std::string value;
-  for (const std::string& line : env) {
-    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == '=')
-      value = line.substr(name.size() + 1);
-  }
-  return value;
-}
-
 bool is_loadable(const ElfFacts& facts) {
   if (facts.type != ET_EXEC && facts.type != ET_DYN) return false;
   return std::any_of(facts.segments.begin(), facts.segments.end(),

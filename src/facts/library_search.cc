@@ -48,6 +48,15 @@ std::vector<std::string> split_words(std::string_view text, std::string_view sep
 
 }  // namespace
 
+std::string variable(const std::vector<std::string>& env, std::string_view name) {
+  std::string value;
+  for (const std::string& line : env) {
+    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == '=')
+      value = line.substr(name.size() + 1);
+  }
+  return value;
+}
+
 std::string_view name_of(RequestKind request) {
   switch (request) {
     case RequestKind::kProgram:

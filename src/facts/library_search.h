@@ -20,6 +20,10 @@
 
 namespace imgslim {
 
+// The value of a variable in an image's environment ("NAME=VALUE" lines): the last one counts; "" if there is
+// none.
+std::string variable(const std::vector<std::string>& env, std::string_view name);
+
 struct SearchOptions {
   std::string library_path;              // LD_LIBRARY_PATH; empty as not set
   std::string preload;                   // LD_PRELOAD
