@@ -33,14 +33,27 @@ bool is_clean(std::string_view text) {
          });
 }
 
+// A name (RFC 3986, section 3.2.2, without percent-encoding, which no registry's name needs) or an address in
+// brackets. libcurl decodes what a URL encodes here: nothing that would read differently the next time may
+// pass.
+bool is_host(std::string_view host) {
+  const bool address = host.starts_with('[') && host.ends_with(']');
+  if (address) host = host.substr(1, host.size() - 2);
+  return !host.empty() && std::all_of(host.begin(), host.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           (address ? c == ':' : c == '-' || c == '_');
+  });
+}
+
 std::optional<Url> taken_apart(CURLU* handle) {
   Url url;
   url.scheme = part(handle, CURLUPART_SCHEME).value_or("");
   url.host = part(handle, CURLUPART_HOST).value_or("");
   if (part(handle, CURLUPART_USER) || part(handle, CURLUPART_PASSWORD)) return std::nullopt;
-  if ((url.scheme != "http" && url.scheme != "https") || url.host.empty()) return std::nullopt;
+  if (url.scheme != "http" && url.scheme != "https") return std::nullopt;
   std::transform(url.host.begin(), url.host.end(), url.host.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (!is_host(url.host)) return std::nullopt;
   url.port = part(handle, CURLUPART_PORT).value_or(url.scheme == "https" ? "443" : "80");
   url.path = part(handle, CURLUPART_PATH).value_or("/");
   url.query = part(handle, CURLUPART_QUERY).value_or("");

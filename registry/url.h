@@ -18,7 +18,7 @@ struct Url {
   std::string path;    // begins with '/'
   std::string query;   // without '?'
 
-  // Nothing if it is no http or https URL, names a user, or holds control bytes or spaces.
+  // Nothing if it is no http or https URL, names a user, or holds control bytes or spaces, or in its host what no name has.
   static std::optional<Url> parse(std::string_view text);
   // A reference as it may stand in a Location or Link header: absolute, without scheme, or relative to this.
   std::optional<Url> resolve(std::string_view reference) const;

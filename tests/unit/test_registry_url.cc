@@ -26,8 +26,9 @@ TEST_CASE("url: taken apart and put together") {
 }
 
 TEST_CASE("url: what is none, or not for us") {
-  for (const char* bad : {"", "ftp://x/", "file:///etc/passwd", "https://user:secret@x/", "https://",
-                          "http://a b/", "http://a/\r\nX: y", "/relative"}) {
+  for (const char* bad :
+       {"", "ftp://x/", "file:///etc/passwd", "https://user:secret@x/", "https://", "http://a b/",
+        "http://a/\r\nX: y", "/relative", "https://a%e2b/", "https://a%2fb/", "https://[::1%25eth0]x/"}) {
     CAPTURE(bad);
     CHECK_FALSE(Url::parse(bad));
   }
