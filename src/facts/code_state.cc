@@ -53,6 +53,10 @@ CodeValues loaded(const CodeState::Word& word, int width) {
   return word.cut || other_width ? CodeValues::nothing_known() : word.values;
 }
 
+bool is_range(const CodeValue& value) {
+  return value.kind == Kind::kRange || value.kind == Kind::kStackRange;
+}
+
 // Whether `into` changed.
 bool meet_values(CodeValues& into, const CodeValues& from, std::uint64_t loop, bool forget) {
   if (into == from) return false;
@@ -60,17 +64,30 @@ bool meet_values(CodeValues& into, const CodeValues& from, std::uint64_t loop, b
   if (loop != 0) {
     joined = widen(into, from, loop);
   } else {
+    const bool has_ranges = std::any_of(into.any.begin(), into.any.end(), is_range) ||
+                            std::any_of(from.any.begin(), from.any.end(), is_range);
+    // The usual case where ways meet again and again: nothing new came.
+    if (!has_ranges && (into.unknown || !from.unknown) &&
+        std::includes(into.any.begin(), into.any.end(), from.any.begin(), from.any.end())) {
+      return false;
+    }
     joined = into;
     joined.add(from);
     // What was round 0 alone before its loop was seen is a part of the range now.
-    const std::vector<CodeValue> all = joined.any;
-    std::erase_if(joined.any, [&](const CodeValue& value) {
-      return std::any_of(all.begin(), all.end(),
-                         [&](const CodeValue& range) { return is_round_of(value, range); });
-    });
+    if (has_ranges) {
+      const std::vector<CodeValue> all = joined.any;
+      std::erase_if(joined.any, [&](const CodeValue& value) {
+        return std::any_of(all.begin(), all.end(),
+                           [&](const CodeValue& range) { return is_round_of(value, range); });
+      });
+    }
   }
   if (joined == into) return false;
-  if (forget) joined = CodeValues::nothing_known();
+  if (forget) {
+    joined = CodeValues::nothing_known();
+    // Forgotten before: what comes now changes nothing, or two blocks would go on telling each other.
+    if (joined == into) return false;
+  }
   into = std::move(joined);
   return true;
 }
@@ -95,9 +112,11 @@ bool CodeState::meet(const CodeState& other, std::uint64_t loop, bool forget) {
   for (std::size_t i = 0; i < registers.size(); ++i) {
     changed = meet_values(registers[i], other.registers[i], loop, forget) || changed;
   }
+  auto there = other.memory.begin();
   for (auto it = memory.begin(); it != memory.end();) {
-    const auto there = other.memory.find(it->first);
-    if (there != other.memory.end()) {
+    while (there != other.memory.end() && there->first < it->first)
+      ++there;
+    if (there != other.memory.end() && there->first == it->first) {
       changed = meet_values(it->second.values, there->second.values, loop, forget) || changed;
       const int width = std::min(it->second.width, there->second.width);
       const bool cut = it->second.cut || there->second.cut || it->second.width != there->second.width;
@@ -114,7 +133,7 @@ bool CodeState::meet(const CodeState& other, std::uint64_t loop, bool forget) {
   for (const auto& [place, word] : other.memory) {
     // What a call returned exists on the paths through the call alone.
     if (place.first == 0 || memory.size() >= kMostPlaces) continue;
-    changed = memory.emplace(place, word).second || changed;
+    changed = memory.try_emplace(place, word).second || changed;
   }
   return changed;
 }
