@@ -4,6 +4,7 @@
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "layers/decode_engine.h"
@@ -21,6 +22,9 @@ constexpr unsigned kExtra = 4;
 constexpr unsigned kName = 8;
 constexpr unsigned kComment = 16;
 constexpr unsigned kReserved = 0xe0;
+
+// Where the window lies in the state, at its end.
+constexpr std::size_t kWindow = offsetof(inflate_state, tmp_out_buffer);
 
 enum class Phase { kMember, kBody, kTrailer, kNext, kEnd };
 
@@ -174,31 +178,38 @@ class GzipEngine : public DecodeEngine {
     }
   }
 
+  // The state without its pointers, which would differ from run to run, and without the part of the window
+  // that holds nothing, which is half of it: there are many checkpoints.
   std::string save() const {
-    // Pointers would differ from run to run; the rest is all that decoding needs.
     const auto copy = std::make_unique<inflate_state>(*inflate_);
     copy->next_in = nullptr;
     copy->next_out = nullptr;
     copy->avail_in = 0;
     copy->avail_out = 0;
-    std::string state(reinterpret_cast<const char*>(copy.get()), sizeof(inflate_state));
+    std::string state;
+    state.reserve(kWindow + static_cast<std::size_t>(copy->tmp_out_valid) + sizeof crc_ + sizeof size_);
+    state.append(reinterpret_cast<const char*>(copy.get()),
+                 kWindow + static_cast<std::size_t>(copy->tmp_out_valid));
     state.append(reinterpret_cast<const char*>(&crc_), sizeof crc_);
     state.append(reinterpret_cast<const char*>(&size_), sizeof size_);
     return state;
   }
 
   void restore(const std::string& state) {
-    if (state.size() != sizeof(inflate_state) + sizeof crc_ + sizeof size_) {
+    constexpr std::size_t kSums = sizeof crc_ + sizeof size_;
+    if (state.size() < kWindow + kSums || state.size() > sizeof(inflate_state) + kSums) {
       throw Error(Failure::kIo, "checkpoint is of another build");
     }
-    std::memcpy(inflate_.get(), state.data(), sizeof(inflate_state));
-    std::memcpy(&crc_, state.data() + sizeof(inflate_state), sizeof crc_);
-    std::memcpy(&size_, state.data() + sizeof(inflate_state) + sizeof crc_, sizeof size_);
+    const std::size_t length = state.size() - kSums;
+    std::memset(inflate_.get(), 0, sizeof(inflate_state));
+    std::memcpy(inflate_.get(), state.data(), length);
+    std::memcpy(&crc_, state.data() + length, sizeof crc_);
+    std::memcpy(&size_, state.data() + length + sizeof crc_, sizeof size_);
     const inflate_state& s = *inflate_;
-    const auto out_size = static_cast<std::int32_t>(sizeof s.tmp_out_buffer);
     const auto in_size = static_cast<std::int32_t>(sizeof s.tmp_in_buffer);
-    if (s.tmp_out_processed < 0 || s.tmp_out_valid < s.tmp_out_processed || s.tmp_out_valid > out_size ||
-        s.tmp_in_size < 0 || s.tmp_in_size > in_size || s.read_in_length > 64 || s.crc_flag != ISAL_DEFLATE) {
+    if (s.tmp_out_processed < 0 || s.tmp_out_valid < s.tmp_out_processed ||
+        static_cast<std::size_t>(s.tmp_out_valid) != length - kWindow || s.tmp_in_size < 0 ||
+        s.tmp_in_size > in_size || s.read_in_length > 64 || s.crc_flag != ISAL_DEFLATE) {
       throw Error(Failure::kIo, "checkpoint is damaged");
     }
     phase_ = Phase::kBody;

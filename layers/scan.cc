@@ -20,6 +20,8 @@ constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 // Pieces of a layer that may wait between two threads.
 constexpr std::size_t kWaitingPieces = 4;
 
+constexpr std::uint64_t kNearestCheckpoints = std::uint64_t{1} << 20;
+
 // Threads take steps of layers, those of the largest layer first: it is what takes longest, and its
 // decoding is the one thing that cannot be shared.
 class Scanner {
@@ -36,6 +38,10 @@ class Scanner {
                      [&](std::size_t a, std::size_t b) { return jobs[a].size > jobs[b].size; });
     for (const ScanJob& job : jobs)
       total_ += job.size;
+    // A checkpoint takes some 54 KiB; plain bytes are about three times those of the blobs.
+    constexpr std::uint64_t kCheckpoints = 800;
+    if (options_.checkpoint_every == 0)
+      options_.checkpoint_every = std::max(kNearestCheckpoints, total_ / kCheckpoints * 3);
   }
 
   std::vector<LayerTablePtr> run() {
@@ -141,7 +147,7 @@ class Scanner {
   }
 
   const std::vector<ScanJob>& jobs_;
-  const ScanOptions& options_;
+  ScanOptions options_;
   const unsigned threads_;
   std::vector<std::size_t> order_;  // of jobs, largest first
   std::uint64_t total_ = 0;

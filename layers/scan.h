@@ -36,7 +36,9 @@ struct ScanOptions {
   // Bytes of blobs read so far, and of all blobs. Called from any thread, one at a time, about every
   // 100 ms and once at the end.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
-  std::uint64_t checkpoint_every = std::uint64_t{8} << 20;  // plain bytes
+  // Plain bytes. 0: by the size of all blobs, near each other for usual images and so that those of large ones
+  // stay within some tens of MB.
+  std::uint64_t checkpoint_every = 0;
 };
 
 // Reads each blob once: decompresses it as its first bytes say, hashes it and its plain bytes, and
