@@ -12,15 +12,6 @@
 namespace imgslim {
 namespace {
 
-// What distributions and dpkg's path-exclude leave out of an image that is whole.
-bool is_documentation(std::string_view path) {
-  constexpr std::string_view kFolders[] = {"/usr/share/doc/",     "/usr/share/man/",     "/usr/share/info/",
-                                           "/usr/share/groff/",   "/usr/share/locale/",  "/usr/share/linda/",
-                                           "/usr/share/lintian/", "/usr/share/doc-base/"};
-  return std::any_of(std::begin(kFolders), std::end(kFolders),
-                     [&](std::string_view folder) { return path.starts_with(folder); });
-}
-
 // A record written for what is left: every line of it speaks of a file that is there. dpkg's are one file a
 // package; apk's database is one where apk itself is gone.
 bool is_filtered(const Package& package, bool has_apk) {

@@ -48,14 +48,6 @@ class RecentFiles : public FileSystem {
   mutable std::uint64_t bytes_ = 0;
 };
 
-bool is_documentation(std::string_view path) {
-  for (const std::string_view folder : {"/usr/share/doc/", "/usr/share/man/", "/usr/share/info/",
-                                        "/usr/share/licenses/", "/usr/share/lintian/", "/usr/share/bug/"}) {
-    if (path.starts_with(folder)) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 std::string_view file_name(std::string_view path) {

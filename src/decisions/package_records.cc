@@ -177,15 +177,6 @@ std::vector<GeneratedFile> apk_records(const FileSystem& files, const PackageDat
 
 }  // namespace
 
-bool is_documentation(std::string_view path) {
-  for (const std::string_view folder :
-       {"/usr/share/doc/", "/usr/share/man/", "/usr/share/info/", "/usr/share/locale/", "/usr/share/lintian/",
-        "/usr/share/doc-base/", "/usr/share/bug/"}) {
-    if (path.starts_with(folder)) return true;
-  }
-  return false;
-}
-
 std::vector<PackageId> packages_left(const PackageDatabase& packages,
                                      const std::function<bool(std::string_view)>& kept) {
   std::vector<PackageId> left;

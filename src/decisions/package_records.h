@@ -19,9 +19,6 @@ struct GeneratedFile {
   std::string content;
 };
 
-// Whether a path is documentation: it alone keeps no package's record.
-bool is_documentation(std::string_view path);
-
 // Packages with at least one kept file that is no documentation, ascending. `kept`: whether a resolved path of a
 // file or link is in the result.
 std::vector<PackageId> packages_left(const PackageDatabase& packages,

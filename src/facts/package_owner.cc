@@ -143,6 +143,15 @@ struct ByPath {
 
 }  // namespace
 
+bool is_documentation(std::string_view path) {
+  constexpr std::string_view kFolders[] = {
+      "/usr/share/doc/",      "/usr/share/man/",   "/usr/share/info/",     "/usr/share/locale/",
+      "/usr/share/licenses/", "/usr/share/groff/", "/usr/share/doc-base/", "/usr/share/lintian/",
+      "/usr/share/linda/",    "/usr/share/bug/"};
+  return std::any_of(std::begin(kFolders), std::end(kFolders),
+                     [&](std::string_view folder) { return path.starts_with(folder); });
+}
+
 PackageDatabase::PackageDatabase() : state_(std::make_unique<State>()) {}
 PackageDatabase::PackageDatabase(PackageDatabase&&) noexcept = default;
 PackageDatabase& PackageDatabase::operator=(PackageDatabase&&) noexcept = default;

@@ -17,6 +17,10 @@
 
 namespace imgslim {
 
+// Whether a path is documentation, translations among it: what distributions and dpkg's path-exclude leave out of
+// an image that is whole. Such a file alone keeps no package.
+bool is_documentation(std::string_view path);
+
 enum class PackageKind : std::uint8_t { kDpkg, kApk };
 
 struct Package {

@@ -24,7 +24,8 @@ import hashlib, os, re, sys
 
 source, result, listed = sys.argv[1:]
 documentation = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/info/", "/usr/share/locale/",
-                 "/usr/share/lintian/", "/usr/share/doc-base/", "/usr/share/bug/")
+                 "/usr/share/licenses/", "/usr/share/groff/", "/usr/share/doc-base/", "/usr/share/lintian/",
+                 "/usr/share/linda/", "/usr/share/bug/")
 
 
 def real(path):
