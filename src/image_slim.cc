@@ -40,7 +40,8 @@ bool ImageWork::plan_slim() {
                             [&](NodeId node) { return stays_apart(node) ? std::nullopt : layer_of(node); });
   };
   slim_ = plan_slim_layers(keep_input(), *closure_, options_.hardlinks ? equal_files : EqualFiles(),
-                           base_tables());
+                           base_tables(),
+                           base_layers_ == 0 ? std::vector<bool>() : find_repeats(tree_, *contents_));
   if (slim_->dropped == 0) {
     slim_.reset();
     return false;

@@ -99,15 +99,18 @@ ContentReader ImageWork::content_reader() const {
   return [this](EntryRef file, std::uint64_t length) { return contents_->read_front(file, length); };
 }
 
-void ImageWork::plan(Form form) {
+void ImageWork::plan(Form wanted) {
+  Form form = wanted;
   if (form == Form::kDistroless) {
     handle_debug_info([this](NodeId node) { return closure_->kept.contains(node); });
     if (plan_slim()) return;
     form = Form::kTidy;
   }
+  // What else could go of an image that has its form lies in the base, where hiding it saves nothing.
+  const bool is_done = form != wanted && base_layers_ > 0;
   request_ = PlanRequest{};
   request_.dropped.assign(tree_.node_limit(), false);
-  if (form != Form::kLossless) {
+  if (form != Form::kLossless && !is_done) {
     const ContentReader reader = content_reader();
     leftovers_ = find_leftovers({tree_, *files_, reader, packages_, roots_, image_.config}, form);
     const auto named_by = [&](const std::vector<Glob>& globs, NodeId node) {
@@ -130,10 +133,10 @@ void ImageWork::plan(Form form) {
     }
   }
   handle_debug_info([this](NodeId node) { return !request_.dropped[node]; });
-  request_.repeats = find_repeats(tree_, *contents_);
+  if (!is_done) request_.repeats = find_repeats(tree_, *contents_);
   for (const BlobPtr& contents : replaced_)
     request_.replaced.push_back(contents != nullptr);
-  if (form != Form::kLossless) {
+  if (form != Form::kLossless && !is_done) {
     if (options_.hardlinks) {
       request_.same_as = find_equal_files(tree_, *contents_, [&](NodeId node) {
         return request_.dropped[node] || stays_apart(node) ? std::nullopt : layer_it_came_from(tree_, node);

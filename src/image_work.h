@@ -55,7 +55,7 @@ class ImageWork {
   void find_closure();
   const KeepResult& closure() const { return *closure_; }
   // What goes in this form, and from which layers. For distroless after find_closure().
-  void plan(Form form);
+  void plan(Form wanted);
   // Writes what the plan rewrites into `destination`, each layer read back and compared with the plan; a
   // layer that does not get smaller stays as it was and the rest is planned again. A null destination: a dry
   // run.

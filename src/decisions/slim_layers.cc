@@ -36,8 +36,9 @@ bool is_of_the_image(std::string_view path) {
 
 class Planner {
  public:
-  Planner(const KeepInput& input, const KeepResult& kept, const std::vector<LayerTablePtr>& base)
-      : input_(input), kept_(kept), tree_(input.files.tree()), base_layers_(base.size()) {
+  Planner(const KeepInput& input, const KeepResult& kept, const std::vector<LayerTablePtr>& base,
+          const std::vector<bool>& repeats)
+      : input_(input), kept_(kept), tree_(input.files.tree()), base_layers_(base.size()), repeats_(repeats) {
     for (const LayerTablePtr& table : base)
       base_.apply(table);
   }
@@ -79,8 +80,16 @@ class Planner {
 
   // Whether the layers that stay show a node as the source does.
   bool is_in_base(NodeId node) const {
-    return tree_.node(node).shown_by.layer < base_layers_ &&
-           tree_.inode_of(node).attributes.layer < base_layers_;
+    if (base_layers_ == 0) return false;
+    InodeId inode = tree_.node(node).inode;
+    if (tree_.inode(inode).attributes.layer < base_layers_)
+      return tree_.node(node).shown_by.layer < base_layers_;
+    while (tree_.inode(inode).attributes.layer >= base_layers_) {
+      if (inode >= repeats_.size() || !repeats_[inode]) return false;
+      inode = tree_.inode(inode).replaces;
+    }
+    const NodeId of_base = base_.lookup(tree_.path(node));
+    return of_base != kNone && base_.inode_of(of_base).attributes == tree_.inode(inode).attributes;
   }
 
   void keep_base() {
@@ -274,6 +283,7 @@ class Planner {
       // Lower layers show it just so already.
       const bool is_new = shown_below_.insert(node).second;
       if (last && !is_new && item.entry.mtime == 0 && item.entry.mtime_nanoseconds == 0) continue;
+      if (last && is_new && is_in_base(node)) continue;
       entries.push_back(std::move(item));
     }
     return build_layer(std::move(entries));
@@ -325,6 +335,7 @@ class Planner {
   const KeepResult& kept_;
   const Tree& tree_;
   std::size_t base_layers_ = 0;
+  const std::vector<bool>& repeats_;
   Tree base_;               // of the layers that stay
   std::set<NodeId> nodes_;  // all that stays
   std::vector<PackageId> left_;
@@ -341,8 +352,8 @@ class Planner {
 }  // namespace
 
 SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept, const EqualFiles& equal_files,
-                          const std::vector<LayerTablePtr>& base) {
-  return Planner(input, kept, base).run(equal_files);
+                          const std::vector<LayerTablePtr>& base, const std::vector<bool>& repeats) {
+  return Planner(input, kept, base, repeats).run(equal_files);
 }
 
 }  // namespace imgslim

@@ -39,8 +39,9 @@ using EqualFiles = std::function<std::vector<InodeId>(const std::function<std::o
 
 // `input` and `kept` as they went into and came out of find_kept. Without `equal_files` no new hard links are made.
 // `base`: the source's lowest layers, which stay as they are below the new ones; what they show stays then, whatever
-// the keep rule says, and what upper layers deleted of it is deleted again.
+// the keep rule says, and what upper layers deleted of it is deleted again. `repeats`: by InodeId, what shows just
+// what it replaced (find_repeats); where that is the base's, the new layers go without it.
 SlimPlan plan_slim_layers(const KeepInput& input, const KeepResult& kept, const EqualFiles& equal_files = nullptr,
-                          const std::vector<LayerTablePtr>& base = {});
+                          const std::vector<LayerTablePtr>& base = {}, const std::vector<bool>& repeats = {});
 
 }  // namespace imgslim

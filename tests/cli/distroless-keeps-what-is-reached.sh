@@ -30,6 +30,16 @@ D
 }
 describe one | image "$work/one" > /dev/null
 describe two | image "$work/two" > /dev/null
+# One, with a layer that writes again what the base shows.
+{
+    describe one
+    cat << 'D'
+layer gzip
+d etc
+f etc/start.conf "text:x\n"
+f usr/bin/start elf:1 mode=0755
+D
+} | image "$work/again" > /dev/null
 
 # has LAYOUT PATH..., lacks LAYOUT PATH...
 has() {
@@ -78,6 +88,12 @@ same "$(field "$work/r4" '.platforms[0].layers[0] | .source_digest == .result_di
 same "$(field "$work/r4" '.platforms[0].base.layers')" 1
 has "$work/h" usr/bin/lone usr/share/doc/start/README
 lacks "$work/h" usr/share/doc/lone/copyright
+expect 0 "$imgslim" optimize --keep-base 1 --report "$work/r5" "oci:$work/h" "oci:$work/j"
+same "$(field "$work/r5" '.form, .changed')" "$(printf 'distroless\nfalse')"
+# Nothing that the base shows already is written again.
+expect 0 "$imgslim" optimize --keep-base 1 --report "$work/r6" "oci:$work/again" "oci:$work/k"
+same "$(field "$work/r6" '[.platforms[0].layers[] | select(.action == "new").entries.after] | add')" \
+    "$(field "$work/r4" '[.platforms[0].layers[] | select(.action == "new").entries.after] | add')"
 expect 2 "$imgslim" optimize --keep-base 3 "oci:$work/one" "oci:$work/i"
 expect 2 "$imgslim" optimize --keep-base "oci:$work/b" "oci:$work/two" "oci:$work/i"
 [ ! -e "$work/i" ] || fail "something was written"
