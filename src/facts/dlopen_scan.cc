@@ -259,15 +259,16 @@ class DlopenScan {
                     [](const GoFunction& function) { return ends_with(function.name, "._Cfunc_dlopen"); })) {
       return;  // asked for from Go, where the names are
     }
-    const auto functions = find_static_dlopen(image_);
-    if (!functions) {
+    const auto loaders = find_static_loaders(image_);
+    if (!loaders) {
       add_unseen("the dlopen of a static glibc, whose calls are not found");
       return;
     }
-    for (const std::uint64_t function : *functions) {
-      CallTarget target = sites_.code_at(function);
-      target.name = "dlopen";
-      add_target(std::move(target), {"dlopen", {TextArgument::Kind::kC, 0}, false});
+    for (const StaticLoader& loader : *loaders) {
+      CallTarget target = sites_.code_at(loader.start);
+      target.name = loader.caller;
+      add_target(std::move(target),
+                 {std::string(loader.caller), {TextArgument::Kind::kC, loader.name}, false});
     }
   }
 

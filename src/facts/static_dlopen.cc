@@ -10,7 +10,15 @@ namespace imgslim {
 
 namespace {
 
-constexpr std::string_view kComplaint{"invalid mode parameter\0", 23};
+struct Kind {
+  std::string_view caller;
+  std::string_view complaint;
+  std::size_t name;
+};
+constexpr Kind kKinds[] = {
+    {"dlopen", {"invalid mode parameter\0", 23}, 0},
+    {"dlmopen", {"invalid namespace\0", 18}, 1},
+};
 constexpr std::uint64_t kLongestCheck = 256;  // of dlopen_doit, in front of its complaint
 constexpr std::uint64_t kLongestStart = 96;   // of dlopen, in front of its use of dlopen_doit
 constexpr std::uint32_t kLoad = 1;
@@ -26,18 +34,16 @@ std::vector<std::uint64_t> starts_before(const ElfImage& image, std::uint64_t pl
   return starts;
 }
 
-}  // namespace
-
-std::optional<std::vector<std::uint64_t>> find_static_dlopen(const ElfImage& image) {
+// False: the complaint is there, but not the code that makes it.
+bool find_loaders(const ElfImage& image, const Kind& kind, std::vector<StaticLoader>& found) {
   std::vector<std::uint64_t> complaints;
   for (const ElfSegment& segment : image.facts().segments) {
     if (segment.type != kLoad) continue;
     const std::string_view bytes = image.bytes_from(segment.address);
-    const std::size_t at = bytes.find(kComplaint);
+    const std::size_t at = bytes.find(kind.complaint);
     if (at != std::string_view::npos) complaints.push_back(segment.address + at);
   }
-  std::vector<std::uint64_t> found;
-  if (complaints.empty()) return found;
+  if (complaints.empty()) return true;
   // dlopen_doit makes the complaint; dlopen hands its address to _dlerror_run.
   bool is_seen = false;
   for (const CodeReference& complaint : find_references(image, complaints)) {
@@ -54,12 +60,22 @@ std::optional<std::vector<std::uint64_t>> find_static_dlopen(const ElfImage& ima
            find_references(image, starts_before(image, user.place, kLongestStart))) {
         start = std::max(start, call.target);
       }
-      if (start != 0) found.push_back(start);
+      const StaticLoader loader{kind.caller, start, kind.name};
+      if (start != 0 && std::find(found.begin(), found.end(), loader) == found.end()) found.push_back(loader);
     }
   }
-  if (!is_seen) return std::nullopt;
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return is_seen;
+}
+
+}  // namespace
+
+std::optional<std::vector<StaticLoader>> find_static_loaders(const ElfImage& image) {
+  std::vector<StaticLoader> found;
+  for (const Kind& kind : kKinds) {
+    if (!find_loaders(image, kind, found)) return std::nullopt;
+  }
+  std::sort(found.begin(), found.end(),
+            [](const StaticLoader& a, const StaticLoader& b) { return a.start < b.start; });
   return found;
 }
 

@@ -540,6 +540,20 @@ int main(int count, char **arguments) {
   return 0;
 }
 C
+cat > namespace.c << 'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int count, char **arguments) {
+  void *base = dlmopen(LM_ID_BASE, "libbase.so.1", RTLD_NOW);
+  void *other = dlmopen(LM_ID_NEWLM, arguments[1], RTLD_NOW);
+  printf("%p %p %s\n", base, other, dlerror());
+#ifdef BOTH
+  printf("%p\n", dlopen(count > 1 ? "libone.so.1" : "libnone.so.1", RTLD_NOW));
+#endif
+  return 0;
+}
+C
 static='-linkmode=external -extldflags=-static'
 nss='known|libnss_*.so.2,gconv/*.so|optional'
 build by-name by-name-cgo CGO_ENABLED=1 && expect by-name-cgo dlopen 'exact|libplain.so.1|' 'unknown||'
@@ -551,6 +565,13 @@ for linked in "gcc -static" "gcc -static-pie" "aarch64-linux-gnu-gcc -static"; d
   # shellcheck disable=SC2086
   $linked -O2 -s -o "$name" static.c 2> /dev/null
   expect "$name" dlopen 'known|gconv/*.so|optional' 'unknown|libstatic.so.1|'
+  # shellcheck disable=SC2086
+  $linked -O2 -s -o "$name-namespace" namespace.c 2> /dev/null
+  expect "$name-namespace" dlopen 'known|gconv/*.so|optional' 'exact|libbase.so.1|' 'unknown||'
+  # shellcheck disable=SC2086
+  $linked -O2 -s -DBOTH -o "$name-both" namespace.c 2> /dev/null
+  expect "$name-both" dlopen 'known|gconv/*.so|optional' 'exact|libbase.so.1|' 'unknown||' \
+    'exact|libnone.so.1,libone.so.1|'
   # shellcheck disable=SC2086
   echo 'int main(void) { return 0; }' | $linked -O2 -s -x c -o "$name-plain" -
   expect "$name-plain" dlopen 'known|gconv/*.so|optional'
