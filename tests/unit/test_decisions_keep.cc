@@ -147,6 +147,43 @@ TEST_CASE("keep: an object that loads by name and has no row stops the form and 
   CHECK(result.stoppers[0].find("/usr/lib/libforged.so.1") != std::string::npos);
 }
 
+TEST_CASE("keep: auditors that the environment names are loaded with every glibc program") {
+  KeepImage image = small_image();
+  image.config.env = {"LD_AUDIT=/opt/libaudit.so:libcheck.so.1::libgone.so"};
+  image.owned("audit", "opt/libaudit.so", build_elf(needing({"libother.so.1"}, "libaudit.so")));
+  image.owned("audit", "usr/lib/libcheck.so.1", build_elf(needing({}, "libcheck.so.1")));
+  const KeepResult result = image.find();
+  CHECK(result.stoppers.empty());
+  CHECK(image.rule("opt/libaudit.so") != "");
+  CHECK(image.rule("usr/lib/libcheck.so.1") == "dlopen");
+  CHECK(image.rule("usr/lib/libother.so.1") == "needed");
+  const auto load = std::find_if(result.loads.begin(), result.loads.end(),
+                                 [](const LoadFinding& item) { return item.finding.caller == "LD_AUDIT"; });
+  REQUIRE(load != result.loads.end());
+  CHECK(load->path == "/app");
+  CHECK(load->found == std::vector<std::string>{"/opt/libaudit.so", "/usr/lib/libcheck.so.1"});
+  // One that is missing is left out by the loader.
+  CHECK(std::none_of(result.notices.begin(), result.notices.end(),
+                     [](const std::string& line) { return line.find("libgone") != std::string::npos; }));
+}
+
+TEST_CASE("keep: without a glibc loader nobody asks for auditors") {
+  KeepImage image = small_image();
+  image.config.env = {"LD_AUDIT=libcheck.so.1"};
+  image.owned("audit", "usr/lib/libcheck.so.1", build_elf(needing({}, "libcheck.so.1")));
+  ElfDescription program = needing({"libuse.so.1"});
+  program.interpreter = "/lib/ld-musl-x86_64.so.1";
+  image.program(program);
+  ElfDescription musl;
+  musl.soname = "libc.musl-x86_64.so.1";
+  musl.read_only = std::string("musl libc\0/lib:/usr/local/lib:/usr/lib\0", 40);
+  image.owned("musl", "lib/ld-musl-x86_64.so.1", build_elf(musl), 0755);
+  const KeepResult result = image.find();
+  CHECK(image.rule("usr/lib/libcheck.so.1") == "");
+  CHECK(std::none_of(result.loads.begin(), result.loads.end(),
+                     [](const LoadFinding& item) { return item.finding.caller == "LD_AUDIT"; }));
+}
+
 TEST_CASE("keep: an interpreter of a language stops the form") {
   KeepImage image = small_image();
   image.owned("python", "usr/bin/python3.11", build_elf(needing({})), 0755);
