@@ -21,8 +21,11 @@ struct Starter {
   bool is_command_line = false;  // given to /bin/sh -c
 };
 
-// exec(3), posix_spawn(3), system(3), popen(3).
-constexpr std::array<Starter, 16> kImports = {{
+// The name is in a table, a structure or a file that is open: behind every argument that is followed.
+constexpr std::size_t kNotFollowed = 64;
+
+// exec(3), posix_spawn(3), system(3), popen(3), and what libraries offer instead of them.
+constexpr Starter kImports[] = {
     {"execve", 0},
     {"execv", 0},
     {"execvp", 0},
@@ -31,15 +34,27 @@ constexpr std::array<Starter, 16> kImports = {{
     {"execlp", 0},
     {"execle", 0},
     {"execveat", 1},
+    {"fexecve", kNotFollowed},
     {"posix_spawn", 1},
     {"posix_spawnp", 1},
     {"system", 0, true},
     {"popen", 0, true},
-    {"g_spawn_command_line_sync", 0, true},
-    {"g_spawn_command_line_async", 0, true},
     {"wordexp", 0, true},
     {"_IO_popen", 0, true},
-}};
+    {"g_spawn_command_line_sync", 0, true},
+    {"g_spawn_command_line_async", 0, true},
+    {"g_spawn_sync", kNotFollowed},
+    {"g_spawn_async", kNotFollowed},
+    {"g_spawn_async_with_fds", kNotFollowed},
+    {"g_spawn_async_with_pipes", kNotFollowed},
+    {"g_spawn_async_with_pipes_and_fds", kNotFollowed},
+    {"g_subprocess_new", 2},
+    {"g_subprocess_newv", kNotFollowed},
+    {"g_subprocess_launcher_spawn", 2},
+    {"g_subprocess_launcher_spawnv", kNotFollowed},
+    {"apr_proc_create", 1},
+    {"uv_spawn", kNotFollowed},
+};
 
 constexpr std::array<Starter, 9> kGoFunctions = {{
     {"os/exec.Command", 0},

@@ -26,9 +26,10 @@ struct KnowledgeRow {
                                             // the object itself
   std::vector<std::string_view> variables;  // of the environment, that name other files
   std::string_view trigger;                 // what makes it happen
-  // A missing target is taken as "not there", or is an error of that one request or optional facility, or is
-  // only wanted by one who names it in a configuration of his own: the program goes on, nothing is kept for
-  // it.
+  // The program goes on without a missing target: it takes another way, leaves out a facility that is an
+  // extra, or misses what only a configuration of the user's own names. Nothing is kept for it then. Where a
+  // request that is the program's ordinary work ends in an error instead, this is false, and what the image
+  // has is kept.
   bool missing_handled = false;
   std::string_view source;  // where this was read
 };

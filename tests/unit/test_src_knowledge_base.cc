@@ -31,6 +31,40 @@ TEST_CASE("knowledge: Go packages ignore the major version and a vendor folder")
         nullptr);
 }
 
+TEST_CASE("knowledge: what only makes faster is handled, what a request needs is kept") {
+  for (const std::string_view package :
+       {"github.com/moby/go-archive/compression", "github.com/docker/docker/pkg/archive"}) {
+    CAPTURE(std::string(package));
+    const KnowledgeRow* faster = exec_row_of_go_package(package, "unpigz");
+    REQUIRE(faster != nullptr);
+    CHECK(faster->missing_handled);
+    const KnowledgeRow* needed = exec_row_of_go_package(package, "xz");
+    REQUIRE(needed != nullptr);
+    CHECK_FALSE(needed->missing_handled);
+  }
+  CHECK(exec_row_of_go_package("gopkg.in/DataDog/dd-trace-go.v1/internal/hostname", "/bin/hostname") !=
+        nullptr);
+  // Drivers and plugins that are in the image are used.
+  for (const std::string_view object :
+       {"libGLX.so.0", "libEGL.so.1", "libibverbs.so.1", "libcryptsetup.so.12"}) {
+    CAPTURE(std::string(object));
+    const KnowledgeRow* row = dlopen_row_of(object);
+    REQUIRE(row != nullptr);
+    CHECK_FALSE(row->missing_handled);
+    CHECK_FALSE(row->paths.empty());
+  }
+}
+
+TEST_CASE("knowledge: a handled row has no files to keep") {
+  for (const KnowledgeRow& row : dlopen_knowledge()) {
+    CAPTURE(std::string(row.key));
+    if (row.missing_handled) CHECK(row.paths.empty());
+  }
+  // A module of a name service that nobody knows is not taken for one that loads nothing.
+  CHECK(dlopen_row_of("libnss_files.so.2") != nullptr);
+  CHECK(dlopen_row_of("libnss_forged.so.2") == nullptr);
+}
+
 TEST_CASE("knowledge: every row says what triggers it and where that was read") {
   for (const auto* rows : {&dlopen_knowledge(), &exec_knowledge()}) {
     for (const KnowledgeRow& row : *rows) {
