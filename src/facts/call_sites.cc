@@ -211,7 +211,8 @@ CallEffect CallSites::effect_of(std::uint64_t target, std::uint64_t slot) const 
   const std::string_view rest = name.substr(8);
   if (starts_with_any(rest, {"panic", "goPanic", "gopanic", "throw", "fatal"})) {
     effect.returns = false;
-  } else if (starts_with_any(rest, {"gcWriteBarrier", "wbZero", "wbMove"})) {
+  } else if (starts_with_any(rest, {"gcWriteBarrier", "wbZero", "wbMove", "morestack"})) {
+    // The last one keeps the closure; arguments are stored before and loaded after it.
     effect.keeps_registers = true;
   } else if (rest == "duffcopy") {
     // Entered in its middle: 64 units of code, each copying 16 bytes.
@@ -221,7 +222,7 @@ CallEffect CallSites::effect_of(std::uint64_t target, std::uint64_t slot) const 
     effect.copies = skipped < 64 ? static_cast<std::int64_t>(16 * (64 - skipped)) : 0;
     effect.copy_from = x86 ? 6 : 20;
     effect.copy_to = x86 ? 7 : 21;
-  } else if (starts_with_any(rest, {"concatstring", "newobject", "makeslice", "convT", "morestack"})) {
+  } else if (starts_with_any(rest, {"concatstring", "newobject", "makeslice", "convT"})) {
     effect.keeps_memory = true;
   }
   return effect;
@@ -380,8 +381,12 @@ std::vector<CallSite> CallSites::find(const std::vector<CallTarget>& targets, bo
           std::find(flow->transfers.begin(), flow->transfers.end(), place) != flow->transfers.end();
       if (real) sites.push_back({target, place, start, flow, nullptr, false});
     }
+    std::map<std::size_t, std::size_t> taken;
+    for (const auto& [place, target] : hits.taken)
+      ++taken[target];
     for (const auto& [place, target] : hits.taken) {
-      if (called.insert(target).second) sites.push_back({target, place, start, flow, nullptr, true});
+      if (!called.insert(target).second) continue;
+      sites.push_back({target, place, start, flow, nullptr, true, taken[target]});
     }
   }
   for (const std::uint64_t place : unused_pointers) {

@@ -32,6 +32,7 @@ struct CallSite {
   std::shared_ptr<const FunctionFlow> flow;  // null if nothing could be followed
   const CodeCall* call = nullptr;            // in `flow`; null: the arguments are not known
   bool address_taken = false;                // no call is seen, the address goes elsewhere
+  std::size_t times_taken = 0;               // in this function
 };
 
 class CallSites {

@@ -360,24 +360,27 @@ const CallingConvention& CallingConvention::aapcs64() {
 const CallingConvention& CallingConvention::go_registers(std::uint16_t machine) {
   static const CallingConvention x86{.arguments = {0, 3, 1, 7, 6, 8, 9, 10, 11},
                                      .results = {0, 3, 1, 7, 6, 8, 9, 10, 11},
-                                     .preserved = bits({4, 5, 14})};
+                                     .preserved = bits({4, 5, 14}),
+                                     .context = 2};
   static const CallingConvention arm{.arguments = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
                                      .results = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
                                      .preserved = bits({28, 29, 31}),
                                      .stack_pointer = 31,
                                      .stack_at_call = 8,
-                                     .stack_at_entry = 8};
+                                     .stack_at_entry = 8,
+                                     .context = 26};
   return machine == kX86_64 ? x86 : arm;
 }
 
 const CallingConvention& CallingConvention::go_stack(std::uint16_t machine) {
-  static const CallingConvention x86{.arguments = {}, .results = {}, .preserved = bits({4, 5})};
+  static const CallingConvention x86{.arguments = {}, .results = {}, .preserved = bits({4, 5}), .context = 2};
   static const CallingConvention arm{.arguments = {},
                                      .results = {},
                                      .preserved = bits({28, 29, 31}),
                                      .stack_pointer = 31,
                                      .stack_at_call = 8,
-                                     .stack_at_entry = 8};
+                                     .stack_at_entry = 8,
+                                     .context = 26};
   return machine == kX86_64 ? x86 : arm;
 }
 

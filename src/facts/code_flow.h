@@ -26,6 +26,7 @@ struct CallingConvention {
   std::int64_t stack_at_call = 0;   // of argument word 0 from the stack pointer before the call
   std::int64_t stack_at_entry = 8;  // the same from the stack pointer at entry
   bool is_c = false;                // further words of arguments are on the stack
+  int context = kNoRegister;        // Go: the closure that is called
 
   static const CallingConvention& system_v();
   static const CallingConvention& aapcs64();
@@ -67,6 +68,14 @@ struct CodeBuffer {
   bool whole = false;  // to the text's end
 };
 
+// A Go closure that is handed on: the function and the words behind it, which are what it captured.
+struct CodeClosure {
+  std::uint64_t function = 0;
+  std::uint64_t memory = 0;  // where it was made: 0 in the frame, or by the call at this address
+  std::int64_t offset = 0;
+  std::vector<CodeValues> captured;
+};
+
 struct CodeCall {
   std::uint64_t address = 0;           // of the instruction
   std::vector<std::uint64_t> targets;  // code called, as far as known
@@ -74,6 +83,7 @@ struct CodeCall {
   bool through_variable = false;       // the target is what a variable holds at start
   bool leaves = false;                 // a jump: the function's own caller gets the result
   std::vector<CodeValues> arguments;   // the first words, up to 12
+  std::vector<CodeClosure> closures;   // of Go code: that arguments point to
   std::vector<CodeBuffer> buffers;     // of C code: what each argument points to, in memory that is followed
 };
 
@@ -84,12 +94,18 @@ struct CodeStore {
   int width = 8;
 };
 
+struct CodeReturn {
+  std::uint64_t address = 0;        // of the instruction
+  std::vector<CodeValues> results;  // the first words, where they are in registers
+};
+
 struct FunctionFlow {
   std::uint64_t start = 0;
   std::uint64_t end = 0;
   const CallingConvention* convention = nullptr;
   std::vector<CodeCall> calls;                   // by address
   std::vector<CodeStore> stores;                 // by address
+  std::vector<CodeReturn> returns;               // by address; a call that leaves returns too
   std::map<std::uint64_t, std::int64_t> rounds;  // of each loop with a known end
   std::vector<std::uint64_t> transfers;          // wanted addresses at which a call or jump really begins
   bool complete = true;                          // false: too large or too branched to be followed to the end

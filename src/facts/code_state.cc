@@ -14,6 +14,7 @@ using Operation = CodeOperation;
 using OperandKind = CodeOperand::Kind;
 
 constexpr std::size_t kArgumentWords = 12;
+constexpr std::size_t kReturnedWords = 4;
 constexpr std::int64_t kMostRounds = 512;
 constexpr std::int64_t kUnseenRounds = 64;   // read of a table on the stack whose end is not known
 constexpr std::int64_t kEscapedBytes = 256;  // a callee may write this far behind an address it got
@@ -104,6 +105,9 @@ CodeState CodeState::at_entry(const CallingConvention& convention) {
   }
   state.registers[static_cast<std::size_t>(convention.stack_pointer)] =
       CodeValues::one({.kind = Kind::kStack});
+  if (convention.context != kNoRegister) {
+    state.registers[static_cast<std::size_t>(convention.context)] = CodeValues::one({.kind = Kind::kContext});
+  }
   return state;
 }
 
@@ -235,6 +239,13 @@ CodeValues CodeStep::load_one(const CodeValue& place, int width) {
       CodeValue field = place;
       field.kind = Kind::kPointee;
       return CodeValues::one(field);
+    }
+    case Kind::kContext: {
+      const std::int64_t word = place.value / 8 - 1;
+      if (width != 8 || place.value % 8 != 0 || word < 0 || word >= static_cast<std::int64_t>(kMostCaptured))
+        return CodeValues::nothing_known();
+      return CodeValues::one(
+          {.kind = Kind::kParameter, .value = static_cast<std::int64_t>(kFirstCaptured) + word});
     }
     case Kind::kParameter:
     case Kind::kTable:
@@ -496,6 +507,8 @@ void CodeStep::run(const CodeInstruction& instruction) {
       }
       break;
     case Operation::kReturn:
+      record_return(instruction);
+      break;
     case Operation::kStop:
       break;
   }
@@ -664,6 +677,39 @@ void CodeStep::add_arguments(CodeCall& call) {
   }
 }
 
+void CodeStep::add_closures(const CodeValues& pointer, std::vector<CodeClosure>& closures) {
+  for (const CodeValue& value : pointer.any) {
+    const auto place = value.kind == Kind::kFrame ? std::nullopt : place_of(value);
+    const auto first = place ? state_.memory.find(*place) : state_.memory.end();
+    if (first == state_.memory.end() || first->second.width != 8) continue;
+    for (const CodeValue& code : first->second.values.any) {
+      const auto function = static_cast<std::uint64_t>(code.value);
+      if (code.kind != Kind::kConstant || !input_.image->is_code(function)) continue;
+      CodeClosure closure{function, place->first, place->second, {}};
+      for (std::size_t i = 1; i <= kMostCaptured; ++i) {
+        const auto word =
+            state_.memory.find({place->first, sum(place->second, static_cast<std::int64_t>(8 * i))});
+        closure.captured.push_back(word != state_.memory.end() ? loaded(word->second, 8)
+                                                               : CodeValues::nothing_known());
+      }
+      closures.push_back(std::move(closure));
+    }
+  }
+}
+
+void CodeStep::forget_captured(const CodeValues& pointer) {
+  constexpr std::int64_t kLongestVariable = 24;  // a slice
+  std::vector<CodeClosure> closures;
+  add_closures(pointer, closures);
+  for (const CodeClosure& closure : closures) {
+    for (const CodeValues& word : closure.captured) {
+      for (const CodeValue& value : word.any) {
+        if (value.kind == Kind::kStack) forget_from({0, value.value}, kLongestVariable);
+      }
+    }
+  }
+}
+
 void CodeStep::leave(const CodeInstruction& instruction) {
   const bool jumps = instruction.operation != Operation::kCall;
   CodeCall call;
@@ -680,6 +726,12 @@ void CodeStep::leave(const CodeInstruction& instruction) {
     if (input_.convention->is_c) {
       for (const CodeValues& argument : call.arguments)
         call.buffers.push_back(buffer_at(argument));
+    } else {
+      for (const CodeValues& argument : call.arguments)
+        add_closures(argument, call.closures);
+      if (input_.convention->context != kNoRegister) {
+        add_closures(state_.registers[static_cast<std::size_t>(input_.convention->context)], call.closures);
+      }
     }
     record_->calls.push_back(call);
   }
@@ -708,6 +760,13 @@ void CodeStep::after_call(const CodeInstruction& instruction, const CodeCall& ca
   if (effect.text != nullptr) {
     returned = write_text(*effect.text, seen);
   } else if (!effect.keeps_memory) {
+    if (!convention.is_c) {
+      for (const CodeValues& argument : seen.arguments)
+        forget_captured(argument);
+      if (convention.context != kNoRegister) {
+        forget_captured(state_.registers[static_cast<std::size_t>(convention.context)]);
+      }
+    }
     const std::size_t most = convention.arguments.empty() ? 9 : convention.arguments.size();
     const std::size_t count = std::min<std::size_t>({seen.arguments.size(), most, 9});
     for (std::size_t i = 0; i < count; ++i) {
@@ -751,6 +810,17 @@ void CodeStep::after_call(const CodeInstruction& instruction, const CodeCall& ca
             8);
     }
   }
+}
+
+void CodeStep::record_return(const CodeInstruction& instruction) {
+  if (record_ == nullptr) return;
+  CodeReturn result;
+  result.address = instruction.address;
+  for (const int number : input_.convention->results) {
+    if (result.results.size() == kReturnedWords) break;
+    result.results.push_back(state_.registers[static_cast<std::size_t>(number)]);
+  }
+  record_->returns.push_back(std::move(result));
 }
 
 void CodeStep::push_pop(const CodeInstruction& instruction) {

@@ -74,6 +74,10 @@ class CodeStep {
   // What the callee returns, if that is known.
   std::optional<CodeValues> write_text(const TextEffect& text, const CodeCall& call);
   CodeBuffer buffer_at(const CodeValues& address) const;
+  // Variables of the frame that Go closures behind a pointer can write.
+  void forget_captured(const CodeValues& pointer);
+  // The Go closures that a pointer may lead to.
+  void add_closures(const CodeValues& pointer, std::vector<CodeClosure>& closures);
 
   CodeValues difference_or_sum(const CodeInstruction& instruction);
   void move(const CodeInstruction& instruction);
@@ -85,6 +89,7 @@ class CodeStep {
   void add_arguments(CodeCall& call);
   void after_call(const CodeInstruction& instruction, const CodeCall& call);
   void push_pop(const CodeInstruction& instruction);
+  void record_return(const CodeInstruction& instruction);
 
   const FlowInput& input_;
   CodeState& state_;

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 
 namespace imgslim {
 
@@ -18,6 +19,8 @@ constexpr int kMostLevels = 4;  // wrappers around a call
 constexpr std::size_t kMostTexts = 128;
 constexpr std::size_t kMostRounds = 256;
 constexpr std::size_t kMostQueries = 3000;
+constexpr std::size_t kMostFollowed = 64;            // functions whose results are asked for
+constexpr std::uint64_t kLongestFollowed = 1 << 14;  // bytes of code of one
 constexpr std::uint64_t kLongestText = 4096;
 
 bool is_text(std::string_view bytes) {
@@ -195,6 +198,72 @@ std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeVal
   return texts;
 }
 
+std::shared_ptr<const FunctionFlow> CodeTexts::followed(std::uint64_t function) const {
+  const auto known = followed_.find(function);
+  if (known != followed_.end()) return known->second;
+  if (followed_.size() >= kMostFollowed || !sites_.bounds().is_start(function)) return nullptr;
+  const auto [start, end] = sites_.bounds().bounds_of(function);
+  std::shared_ptr<const FunctionFlow> flow;
+  if (start == function && end - start <= kLongestFollowed) flow = sites_.follow_all(function);
+  // A deferred function can change what is returned.
+  const bool is_deferred =
+      flow != nullptr && std::any_of(flow->calls.begin(), flow->calls.end(), [&](const CodeCall& call) {
+        return sites_.callee_of(call).substr(0, 13) == "runtime.defer";
+      });
+  if (flow != nullptr && (!flow->complete || is_deferred)) flow = nullptr;
+  followed_.emplace(function, flow);
+  return flow;
+}
+
+std::vector<CodeText> CodeTexts::with_arguments(const FunctionFlow& flow, const CodeCall& call,
+                                                const std::vector<CodeText>& texts, std::uint64_t callee,
+                                                int depth) const {
+  std::vector<CodeText> result;
+  for (const CodeText& text : texts) {
+    if (text.rest != Rest::kParameter || text.function != callee) {
+      add_text(result, text);
+      continue;
+    }
+    const TextArgument::Kind kind = text.go_parameter ? TextArgument::Kind::kGo : TextArgument::Kind::kC;
+    CodeText before = whole_text(text.prefix, text.assembled);
+    for (const CodeText& given :
+         texts_of(flow, call, {kind, static_cast<std::size_t>(text.parameter)}, depth + 1)) {
+      const bool alone = text.prefix.empty() && text.suffix.empty();
+      add_text(result, alone ? given : join_texts(join_texts(before, given), whole_text(text.suffix)));
+    }
+  }
+  return result;
+}
+
+std::vector<CodeText> CodeTexts::returned_texts(const FunctionFlow& flow, const CodeCall& call,
+                                                std::int64_t word, TextArgument::Kind kind, int depth) const {
+  const bool direct = call.targets.size() == 1 && call.slots.empty() && !call.through_variable;
+  if (!direct || depth + 2 > kDeepest) return {};
+  // C code has names for what it imports alone; what Go's runtime returns is known by name.
+  const std::string_view name = sites_.callee_of(call);
+  if (sites_.is_go_code(flow.start) ? name.empty() || name.substr(0, 8) == "runtime." : !name.empty())
+    return {};
+  const auto callee = followed(call.targets.front());
+  if (callee == nullptr || callee->start == flow.start) return {};
+  const auto first = static_cast<std::size_t>(word);
+  std::vector<CodeText> texts;
+  for (const CodeReturn& end : callee->returns) {
+    const std::size_t words = kind == TextArgument::Kind::kGo ? 2 : 1;
+    if (first + words > end.results.size()) return {};
+    const std::vector<CodeText> some =
+        words == 2 ? go_texts(*callee, end.results[first], end.results[first + 1], depth + 2)
+                   : c_texts(*callee, end.results[first], nullptr, depth + 2);
+    for (const CodeText& text : some)
+      add_text(texts, text);
+  }
+  for (const CodeCall& end : callee->calls) {
+    if (!end.leaves) continue;
+    if (kind == TextArgument::Kind::kGo) return {};
+    add_c_result(*callee, {.kind = Kind::kResult, .site = end.address}, depth + 2, texts);
+  }
+  return with_arguments(flow, call, texts, callee->start, depth);
+}
+
 void CodeTexts::add_c_result(const FunctionFlow& flow, const CodeValue& result, int depth,
                              std::vector<CodeText>& texts) const {
   const CodeCall* call = flow.call_at(result.site);
@@ -213,6 +282,8 @@ void CodeTexts::add_c_result(const FunctionFlow& flow, const CodeValue& result, 
     } else if (ends_with(callee, "._Cfunc_CString") || ends_with(callee, "._Cfunc__CMalloc")) {
       if (call->arguments.size() > 1)
         made = go_texts(flow, call->arguments[0], call->arguments[1], depth + 1);
+    } else if (result.value == 0) {
+      made = returned_texts(flow, *call, 0, TextArgument::Kind::kC, depth);
     }
   }
   if (made.empty()) {
@@ -322,6 +393,8 @@ void CodeTexts::add_go_result(const FunctionFlow& flow, const CodeValue& result,
                 callee == "path/filepath.Clean" || callee == "internal/filepathlite.Clean") &&
                call->arguments.size() > 1) {
       made = go_texts(flow, call->arguments[0], call->arguments[1], depth + 1);
+    } else {
+      made = returned_texts(flow, *call, result.value, TextArgument::Kind::kGo, depth);
     }
   }
   if (made.empty()) {
@@ -443,6 +516,29 @@ std::vector<CodeText> CodeTexts::texts_of(const FunctionFlow& flow, const CodeCa
   return go_texts(flow, call.arguments[argument.index], call.arguments[argument.index + 1], depth);
 }
 
+std::vector<CodeText> CodeTexts::captured_texts(const CallSite& caller, std::uint64_t function,
+                                                const TextArgument& argument) const {
+  const std::size_t words = argument.kind == TextArgument::Kind::kGo ? 2 : 1;
+  const std::size_t first = argument.index - kFirstCaptured;
+  std::set<std::pair<std::uint64_t, std::int64_t>> made;
+  std::vector<CodeText> texts;
+  for (const CodeCall& call : caller.flow->calls) {
+    for (const CodeClosure& closure : call.closures) {
+      if (closure.function != function) continue;
+      if (first + words > closure.captured.size()) return {};
+      made.emplace(closure.memory, closure.offset);
+      const CodeValues& word = closure.captured[first];
+      const std::vector<CodeText> some = words == 2
+                                             ? go_texts(*caller.flow, word, closure.captured[first + 1], 0)
+                                             : c_texts(*caller.flow, word, nullptr, 0);
+      for (const CodeText& text : some)
+        add_text(texts, text);
+    }
+  }
+  // One that goes elsewhere than into a call holds something else.
+  return made.size() >= caller.times_taken ? texts : std::vector<CodeText>{};
+}
+
 namespace {
 
 // A text of a site that the callers of `function` complete.
@@ -506,7 +602,14 @@ std::vector<std::vector<CodeText>> CodeTexts::read(const std::vector<CallSite>& 
       const std::uint64_t function = functions[caller.target];
       ++count[function];
       for (const Query& query : open[function]) {
-        if (caller.call == nullptr) {
+        std::vector<CodeText> texts;
+        const bool is_captured = query.argument.index >= kFirstCaptured;
+        if (caller.call != nullptr) {
+          texts = texts_of(*caller.flow, *caller.call, query.argument, 0);
+        } else if (is_captured && caller.address_taken && caller.flow != nullptr) {
+          texts = captured_texts(caller, function, query.argument);
+        }
+        if (texts.empty()) {
           CodeText text = open_text(Rest::kUnknown, caller.address_taken ? function : caller.function,
                                     caller.address_taken ? "argument of a function called through a pointer"
                                                          : "the call could not be followed");
@@ -515,7 +618,7 @@ std::vector<std::vector<CodeText>> CodeTexts::read(const std::vector<CallSite>& 
           add_text(result[query.site], text);
           continue;
         }
-        for (CodeText text : texts_of(*caller.flow, *caller.call, query.argument, 0)) {
+        for (CodeText& text : texts) {
           text.prefix = query.text.prefix + text.prefix;
           if (text.rest == Rest::kNothing) {
             text.prefix += query.text.suffix;

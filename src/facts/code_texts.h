@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,18 @@ class CodeTexts {
   struct Pair;
   std::vector<CodeText> texts_of(const FunctionFlow& flow, const CodeCall& call, const TextArgument& argument,
                                  int depth) const;
+  // What the closures of `function` that `caller` makes captured; nothing where they are not all seen.
+  std::vector<CodeText> captured_texts(const CallSite& caller, std::uint64_t function,
+                                       const TextArgument& argument) const;
+  // What a function of the program's own returns to this call in a word and the next; nothing if that cannot
+  // be followed.
+  std::vector<CodeText> returned_texts(const FunctionFlow& flow, const CodeCall& call, std::int64_t word,
+                                       TextArgument::Kind kind, int depth) const;
+  std::shared_ptr<const FunctionFlow> followed(std::uint64_t function) const;
+  // The texts of a callee with this call's arguments in place of its parameters.
+  std::vector<CodeText> with_arguments(const FunctionFlow& flow, const CodeCall& call,
+                                       const std::vector<CodeText>& texts, std::uint64_t callee,
+                                       int depth) const;
   std::vector<CodeText> c_texts(const FunctionFlow& flow, const CodeValues& values, const CodeBuffer* buffer,
                                 int depth) const;
   std::vector<CodeText> c_argument(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
@@ -90,6 +103,7 @@ class CodeTexts {
   void find_arguments_variable();
 
   const CallSites& sites_;
+  mutable std::map<std::uint64_t, std::shared_ptr<const FunctionFlow>> followed_;
   std::uint64_t arguments_variable_ = 0;  // os.Args
 };
 

@@ -28,7 +28,7 @@ std::int64_t product(std::int64_t a, std::int64_t b) {
 
 bool can_be_moved(Kind kind) {
   return kind == Kind::kConstant || kind == Kind::kStack || kind == Kind::kObject || kind == Kind::kRange ||
-         kind == Kind::kStackRange;
+         kind == Kind::kStackRange || kind == Kind::kContext;
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace imgslim {
 struct CodeValue {
   enum class Kind : std::uint8_t {
     kConstant,     // `value`: a number or an address
-    kParameter,    // the function's own integer argument number `value`, as its caller gave it
+    kParameter,    // the function's own integer argument number `value`, as its caller gave it; from
+                   // kFirstCaptured on, a word of its Go closure, set where that was made
     kStack,        // the address `value` bytes from the stack pointer at entry
     kObject,       // the address `value` bytes into what the call at `site` returned
     kResult,       // word number `value` of what the call at `site` returned
@@ -25,6 +26,7 @@ struct CodeValue {
     kPointee,      // the word `stride` bytes into what the pointer stored at `value` points to
     kText,         // in memory: the text that the call at `site` wrote there begins
     kTextPointer,  // the address of memory that the call at `site` made for a text
+    kContext,      // the address `value` bytes into the Go closure that the function is
     kFrame,        // an address `value` bytes or more from the stack pointer at entry
   };
   Kind kind = Kind::kConstant;
@@ -37,6 +39,9 @@ struct CodeValue {
 };
 
 inline constexpr std::size_t kMostCodeValues = 32;
+// Words of a closure behind its code address.
+inline constexpr std::size_t kFirstCaptured = 64;
+inline constexpr std::size_t kMostCaptured = 8;
 
 struct CodeValues {
   std::vector<CodeValue> any;  // sorted, at most kMostCodeValues

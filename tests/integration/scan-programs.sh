@@ -73,6 +73,8 @@ __attribute__((noinline)) static void token(const char *path) {
   void *handle = dlopen(path, RTLD_NOW);
   if (handle) sink = dlsym(handle, "C_GetFunctionList");
 }
+__attribute__((noinline)) static const char *chosen(int n) { return n > 1 ? "libchosen.so.2" : "libchosen.so.1"; }
+__attribute__((noinline)) static const char *same(const char *name) { return name; }
 __attribute__((noinline)) static void start(char **argv, int n) {
   pid_t pid;
   if (n == 1) execlp("ls", "ls", "-l", (char *)0);
@@ -90,6 +92,8 @@ int main(int argc, char **argv) {
   token(argv[1]);
   sink = wrapped(RTLD_NOW, "libwrapped.so.1");
   sink = wrapped(RTLD_NOW, "libwrapped.so.2");
+  sink = dlopen(chosen(argc), RTLD_NOW);
+  sink = dlopen(same("libsame.so.1"), RTLD_NOW);
   start(argv, argc);
   return 0;
 }
@@ -102,7 +106,8 @@ for cc in gcc aarch64-linux-gnu-gcc; do
     "$cc" $flags -s -o "$name" c.c -ldl
     expect "$name" dlopen 'exact|libliteral.so.1|' 'exact|libtail.so.1|' \
       'candidate|libtable.so.3,libtable.so.2,libtable.so.1|' 'exact|libone.so,libother.so.4|' 'unknown||' \
-      'bounded||C_GetFunctionList' 'exact|libwrapped.so.1,libwrapped.so.2|'
+      'bounded||C_GetFunctionList' 'exact|libwrapped.so.1,libwrapped.so.2|' \
+      'exact|libchosen.so.1,libchosen.so.2|' 'exact|libsame.so.1|'
     expect "$name" exec 'exact|ls|' 'exact||itself' 'candidate|/bin/sh,date|' 'exact|/usr/bin/uptime|' 'unknown||'
   done
 done
@@ -235,10 +240,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 )
 
 var start = exec.Command
+var once sync.Once
 
 //go:noinline
 func run(flag int, name string) { fmt.Println(flag, exec.Command(name, "-x").Run()) }
@@ -279,8 +286,31 @@ func self(n int) {
 //go:noinline
 func literal() { fmt.Println((&exec.Cmd{Path: "/bin/literal"}).Run()) }
 
+//go:noinline
+func tool(kind string) string { return "tool-" + kind }
+
+// A closure runs what it captured, unless another one changed that before.
+//go:noinline
+func captured(name string) {
+	once.Do(func() { fmt.Println(exec.Command(name).Run()) })
+}
+
+//go:noinline
+func apply(change func()) { change() }
+
+//go:noinline
+func changed() {
+	name := "before"
+	apply(func() { name = os.Getenv("AFTER") })
+	fmt.Println(exec.Command(name).Run())
+}
+
 func main() {
 	n := len(os.Args)
+	fmt.Println(exec.Command(tool("returned")).Run())
+	captured("captured1")
+	captured("captured2")
+	changed()
 	fmt.Println(exec.Command("constant").Run())
 	run(n, "wrapped1")
 	run(n, "wrapped2")
@@ -300,7 +330,8 @@ GO
 go_exec() {
   expect "$1" exec 'exact|constant|' 'exact|wrapped1,wrapped2|' 'candidate|tab1,tab22,tab333|' \
     'candidate|prefix-a,prefix-bb,prefix-ccc|' 'exact|another,one|' 'exact||itself' 'exact||itself' \
-    'exact||itself' 'exact|/bin/literal|' 'unknown||' 'exact|variable|'
+    'exact||itself' 'exact|/bin/literal|' 'unknown||' 'exact|variable|' \
+    'candidate|tool-returned|' 'exact|captured1,captured2|' 'unknown||'
 }
 for go in ${GO_PROGRAMS:-$(command -v go) /usr/lib/go-1.19/bin/go}; do
   [ -x "$go" ] || continue
