@@ -104,8 +104,11 @@ const KnowledgeRow* exec_row_of_go_package(std::string_view package, std::string
 
 const KnowledgeRow* dlopen_row_of_go_package(std::string_view package) {
   const std::string path = without_major_version(without_vendor(package));
+  const std::string whole = without_major_version(package);
   for (const KnowledgeRow& row : dlopen_knowledge()) {
-    if (row.kind == KnowledgeKind::kGoPackage && matches_package(path, row.key)) return &row;
+    if (row.kind != KnowledgeKind::kGoPackage) continue;
+    const bool in_standard_library = row.key.substr(0, 7) == "vendor/";
+    if (matches_package(in_standard_library ? whole : path, row.key)) return &row;
   }
   return nullptr;
 }

@@ -15,7 +15,7 @@ enum class KnowledgeKind : std::uint8_t {
   kLibrary,    // `key`: SONAME of a shared object, or its file name
   kProgram,    // `key`: file name of a program
   kGoPackage,  // `key`: import path; a trailing "/..." takes what is below too, a "/vN" after a module's
-               // path is ignored
+               // path is ignored; with "vendor/" in front, what a release of Go holds in its standard library
 };
 
 struct KnowledgeRow {

@@ -5,7 +5,7 @@
 # that is possible. Usage: scan-programs.sh [IMGSLIM_SCAN]. IMGSLIM_FULL=1: also modules that compile for minutes.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
-for tool in gcc go python3; do
+for tool in gcc go jq python3; do
   command -v "$tool" > /dev/null || { echo "no $tool here"; exit 125; }
 done
 scan=$(realpath "${1:-${IMGSLIM_DRIVERS:-.build/release/tests}/imgslim_scan}")
@@ -473,6 +473,62 @@ import (
 func main() { fmt.Println(pkcs11.New(os.Args[1]).Initialize()) }
 GO
   build pkcs11 pkcs11-cgo CGO_ENABLED=1 && expect pkcs11-cgo dlopen 'bounded||C_GetFunctionList'
+fi
+
+# tries FILE: what the scan names is what the program tries, in this order; names with an open end are left out.
+tries() {
+  local named tried
+  named=$("$scan" "$1" | jq -r 'select(.kind == "dlopen") | .names[] | select(contains("*") | not)')
+  tried=$(LD_DEBUG=files "./$1" 2>&1 | sed -n 's/.*file=\([^ ]*\) .*dynamically loaded by.*/\1/p' | awk '!seen[$0]++')
+  runs=$((runs + 1))
+  [ -n "$tried" ] && [ "$named" = "$tried" ] && return
+  failures=$((failures + 1))
+  printf 'FAILED %s\n--- tried\n%s\n--- named\n%s\n' "$1" "$tried" "$named"
+}
+
+# OpenSSL's library: named by the program that takes golang-fips's module, by Microsoft's module itself.
+if go_program fips 'github.com/golang-fips/openssl/v2 v2.0.3' << 'GO'; then
+package main
+
+import (
+	"fmt"
+
+	"github.com/golang-fips/openssl/v2"
+)
+
+func library() string {
+	first := ""
+	for _, version := range []string{"3", "1.1", "11", "111", "1.0.2", "1.0.0", "10"} {
+		name := "libcrypto.so." + version
+		exists, fips := openssl.CheckVersion(name)
+		if fips {
+			return name
+		}
+		if exists && first == "" {
+			first = name
+		}
+	}
+	return first
+}
+
+func main() { fmt.Println(openssl.Init(library())) }
+GO
+  names=libcrypto.so.3,libcrypto.so.1.1,libcrypto.so.11,libcrypto.so.111,libcrypto.so.1.0.2,libcrypto.so.1.0.0,libcrypto.so.10
+  build fips fips-cgo CGO_ENABLED=1 && expect fips-cgo dlopen "candidate|$names|" && tries fips-cgo
+fi
+if go_program systemcrypto 'github.com/microsoft/go-crypto-openssl v0.2.9' << 'GO'; then
+package main
+
+import (
+	"fmt"
+
+	"github.com/microsoft/go-crypto-openssl/openssl"
+)
+
+func main() { fmt.Println(openssl.Init()) }
+GO
+  build systemcrypto systemcrypto-cgo CGO_ENABLED=1 && expect systemcrypto-cgo dlopen "candidate|$names,libcrypto.so.*|" &&
+    tries systemcrypto-cgo
 fi
 
 if [ -n "${IMGSLIM_FULL:-}" ]; then
