@@ -46,6 +46,10 @@ Proof make_proof(const OptimizeOptions& options, Form form, const std::string& s
   for (const std::string& package : options.keep_packages)
     proof.options.push_back("--keep-package " + package);
   if (options.keep_base > 0) proof.options.push_back(fmt::format("--keep-base {}", options.keep_base));
+  if (options.debug_info != DebugInfoMode::kKeep) {
+    proof.options.push_back(fmt::format("--debug-info {}{}", name_of(options.debug_info),
+                                        options.debug_symbols ? ",symbols" : ""));
+  }
   proof.source_digest = source_digest;
   proof.result_digest = result.digest.text();
   for (std::size_t i = 0; i < works.size(); ++i) {

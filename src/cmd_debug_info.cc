@@ -33,21 +33,6 @@ struct FetchedFile {
   std::uint64_t size = 0;
 };
 
-bool is_hex(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-// Nothing but companions is written, wherever the layer says it belongs.
-bool is_companion_path(std::string_view path) {
-  constexpr std::string_view kFront = ".build-id/";
-  constexpr std::string_view kBack = ".debug";
-  if (!path.starts_with(kFront) || !path.ends_with(kBack) || path.size() < kFront.size() + 3 + kBack.size())
-    return false;
-  path.remove_prefix(kFront.size());
-  path.remove_suffix(kBack.size());
-  return path[2] == '/' && is_hex(path.substr(0, 2)) && is_hex(path.substr(3)) && path.size() <= 128;
-}
-
 // Writes through a name of its own, so that a companion is there whole or not at all.
 void write_companion(const Contents& contents, EntryRef file, const std::string& path) {
   make_directories(directory_of(path));
@@ -89,6 +74,7 @@ void fetch(const ImageSource& source, const SourceImage& image, const Arguments&
     for (std::uint32_t i = 0; i < tables[k]->entries.size(); ++i) {
       const Entry& entry = tables[k]->entries[i];
       if (entry.type == EntryType::kDirectory) continue;
+      // Nothing but companions is written, wherever the layer says it belongs.
       if (entry.type != EntryType::kRegular || !is_companion_path(entry.path)) {
         throw_bad_image(jobs[k].what + ": '" + printable(entry.path) + "' is no file of a build id");
       }

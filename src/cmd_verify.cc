@@ -42,28 +42,49 @@ class ReadImages {
   const ImageSource& source() const { return *source_; }
   const std::vector<SourceImage>& images() const { return set_.images; }
 
-  Verification verify(const SourceImage& image, const Arguments& arguments, const Verification* source,
-                      const ProofPlatform* proof = nullptr) const {
-    const std::vector<LayerTablePtr> tables = layers_.tables_of(image);
-    const Tree tree = merge_layers(image, tables);
-    const auto contents = layers_.contents_of(image);
-    const TreeFileSystem files(
-        tree, [&](EntryRef file, std::uint64_t length) { return contents->read_front(file, length); });
-    const PackageDatabase packages = PackageDatabase::read(files);
-    VerificationInput input{files, image.config, packages};
-    for (const std::string& line : arguments.also_run)
-      input.more_commands.push_back(command_from_line(line, "--also-run"));
-    input.tree = &tree;
-    input.manifest = &image.manifest;
-    input.all = arguments.all;
-    input.proof = proof;
-    return verify_closure(input, source);
-  }
+  Tree tree_of(const SourceImage& image) const { return merge_layers(image, layers_.tables_of(image)); }
+  std::unique_ptr<Contents> contents_of(const SourceImage& image) const { return layers_.contents_of(image); }
 
  private:
   std::unique_ptr<ImageSource> source_;
   ImageSet set_;
   ScannedLayers layers_;
+};
+
+// One image, its tree and what its files hold.
+class ReadImage {
+ public:
+  ReadImage(const ReadImages& images, const SourceImage& image)
+      : image_(image),
+        tree_(images.tree_of(image)),
+        contents_(images.contents_of(image)),
+        files_{tree_, *contents_, spool_directory()} {}
+  ReadImage(const ReadImage&) = delete;
+  ReadImage& operator=(const ReadImage&) = delete;
+
+  // With `source`, what was found there before.
+  Verification verify(const Arguments& arguments, const ProofPlatform* proof = nullptr,
+                      const ReadImage* source = nullptr, const Verification* before = nullptr) const {
+    const TreeFileSystem files(
+        tree_, [&](EntryRef file, std::uint64_t length) { return contents_->read_front(file, length); });
+    const PackageDatabase packages = PackageDatabase::read(files);
+    VerificationInput input{files, image_.config, packages};
+    for (const std::string& line : arguments.also_run)
+      input.more_commands.push_back(command_from_line(line, "--also-run"));
+    input.tree = &tree_;
+    input.manifest = &image_.manifest;
+    input.all = arguments.all;
+    input.proof = proof;
+    input.contents = &files_;
+    input.source_contents = source != nullptr ? &source->files_ : nullptr;
+    return verify_closure(input, before);
+  }
+
+ private:
+  const SourceImage& image_;
+  Tree tree_;
+  std::unique_ptr<Contents> contents_;
+  FileContents files_;
 };
 
 // The image of the source that `image` was made from.
@@ -145,11 +166,16 @@ int run_verify(const Arguments& arguments, const CommonOptions& common) {
   std::vector<VerifiedImage> verified;
   bool ok = true;
   for (const SourceImage& image : images.images()) {
-    Verification source;
-    if (sources) source = sources->verify(counterpart(*sources, images, image), arguments, nullptr);
+    std::unique_ptr<ReadImage> source;
+    Verification before;
+    if (sources) {
+      source = std::make_unique<ReadImage>(*sources, counterpart(*sources, images, image));
+      before = source->verify(arguments);
+    }
     std::vector<Finding> failures;
     const ProofPlatform* part = part_for(proof, image, failures);
-    Verification result = images.verify(image, arguments, sources ? &source : nullptr, part);
+    const ReadImage read(images, image);
+    Verification result = read.verify(arguments, part, source.get(), source ? &before : nullptr);
     result.findings.insert(result.findings.begin(), failures.begin(), failures.end());
     const std::string platform = image.config.platform.text();
     for (const Finding& finding : result.findings) {

@@ -2,6 +2,7 @@
 #include "src/explanation.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "layers/error.h"
@@ -51,23 +52,9 @@ class Explainer {
   explicit Explainer(const ExplainInput& input) : input_(input) {}
 
   Explanation explain(const std::string& path) const {
-    Explanation out;
-    out.path = path;
-    if (input_.proof.find(path) != nullptr) {
-      out.state = Explanation::State::kKept;
-      out.chain = chain_of(path);
-      return out;
-    }
-    if (input_.proof.paths.empty() && is_in(input_.result, path)) {
-      out.state = Explanation::State::kKept;
-      return out;
-    }
-    const ProofGroup* group = input_.proof.group_of(path);
-    if (group == nullptr || (input_.source != nullptr && !is_in(input_.source, path))) return out;
-    out.state = Explanation::State::kGone;
-    out.group = *group;
-    out.rule = input_.proof.rules[group->rule].id;
-    out.reason = input_.proof.rules[group->rule].reason;
+    Explanation out = explain_place(path);
+    const ProofDebugFile* file = input_.proof.find_debug_file(path);
+    if (file != nullptr && out.state == Explanation::State::kKept) out.debug_info = *file;
     return out;
   }
 
@@ -100,6 +87,27 @@ class Explainer {
   }
 
  private:
+  Explanation explain_place(const std::string& path) const {
+    Explanation out;
+    out.path = path;
+    if (input_.proof.find(path) != nullptr) {
+      out.state = Explanation::State::kKept;
+      out.chain = chain_of(path);
+      return out;
+    }
+    if (input_.proof.paths.empty() && is_in(input_.result, path)) {
+      out.state = Explanation::State::kKept;
+      return out;
+    }
+    const ProofGroup* group = input_.proof.group_of(path);
+    if (group == nullptr || (input_.source != nullptr && !is_in(input_.source, path))) return out;
+    out.state = Explanation::State::kGone;
+    out.group = *group;
+    out.rule = input_.proof.rules[group->rule].id;
+    out.reason = input_.proof.rules[group->rule].reason;
+    return out;
+  }
+
   static bool is_in(const Tree* tree, std::string_view path) {
     return tree != nullptr && tree->lookup(path.substr(1)) != kNone;
   }
@@ -149,6 +157,32 @@ std::string shown(std::string_view path) {
   return printable(path, kMaxShown);
 }
 
+std::string debug_info_text(const ProofDebugFile& file) {
+  std::vector<std::string> names;
+  for (const TakenSection& section : file.sections)
+    names.push_back(printable(section.name));
+  std::string text = fmt::format("  without its debug information, {}: {}\n",
+                                 human_bytes(file.section_bytes()), fmt::join(names, ", "));
+  text += fmt::format("  loaded bytes as in the source, {}\n", file.loaded_digest);
+  text += file.companion.empty()
+              ? std::string("  it was dropped; --debug-info split keeps it beside the image\n")
+              : fmt::format("  imgslim debug-info brings it back as {}\n", shown(file.companion));
+  return text;
+}
+
+Json debug_info_json(const ProofDebugFile& file) {
+  Json json;
+  json["before"] = {{"digest", file.source_digest}, {"size", file.source_size}};
+  json["after"] = {{"digest", file.result_digest}, {"size", file.result_size}};
+  json["loaded"] = file.loaded_digest;
+  json["sections"] = Json::array();
+  for (const TakenSection& section : file.sections)
+    json["sections"].push_back({{"name", escape_bytes(section.name)}, {"bytes", section.bytes}});
+  json["bytes"] = file.section_bytes();
+  json["companion"] = file.companion.empty() ? Json(nullptr) : Json(file.companion);
+  return json;
+}
+
 }  // namespace
 
 std::vector<Explanation> explain(const ExplainInput& input, std::string_view pattern, std::size_t* more) {
@@ -182,6 +216,7 @@ std::string to_text(const std::vector<Explanation>& explanations) {
                               step.because.empty() ? "the rule itself" : shown(step.because),
                               name_of(step.evidence), step.detail.empty() ? "" : ": ", shown(step.detail));
         }
+        if (explanation.debug_info) text += debug_info_text(*explanation.debug_info);
         break;
       case Explanation::State::kGone:
         text += fmt::format("{}: gone by the rule {}: {}\n", name, printable(explanation.rule),
@@ -215,6 +250,7 @@ Json to_json(const std::vector<Explanation>& explanations) {
                                    {"evidence", name_of(step.evidence)},
                                    {"detail", escape_bytes(step.detail)}});
         }
+        if (explanation.debug_info) json["debug_info"] = debug_info_json(*explanation.debug_info);
         break;
       case Explanation::State::kGone:
         json["state"] = "gone";

@@ -2,6 +2,7 @@
 // Why a path of an image is there, or by which rule it is gone: what a certificate says of it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,7 @@ struct Explanation {
   std::string rule;  // of a path that is gone
   std::string reason;
   ProofGroup group;
+  std::optional<ProofDebugFile> debug_info;  // what a kept file lost
 };
 
 // What there is to explain with. Trees are optional: `source` tells what there was, `result` what is there

@@ -124,6 +124,9 @@ void ImageWork::handle_debug_info(const std::function<bool(NodeId)>& stays) {
     const std::string path = "/" + tree_.path(candidate.names.front());
     report = debug_files_->take(*contents_, candidate.file, path, replacement);
     if (!report) continue;
+    for (const NodeId link : candidate.names) {
+      if (link != candidate.names.front()) report->links.push_back("/" + tree_.path(link));
+    }
     debug_info_.files.push_back(*report);
     if (!replacement) continue;
     auto [layer, is_new] = layers.try_emplace(k);
@@ -157,12 +160,15 @@ void ImageWork::handle_debug_info(const std::function<bool(NodeId)>& stays) {
   contents_ = std::make_unique<Contents>(tables_, blobs_, content_cache_bytes(tables_.size()), replaced_);
 }
 
+std::string ImageWork::debug_info_reason() const {
+  return options_.debug_info == DebugInfoMode::kSplit ? "debug information, kept beside the image"
+                                                      : "debug information, named by --debug-info drop";
+}
+
 void ImageWork::add_debug_info_rule(PlatformReport& report) const {
   RuleReport rule;
-  rule.id = "debug-info";
-  rule.reason = options_.debug_info == DebugInfoMode::kSplit
-                    ? "debug information, kept beside the image"
-                    : "debug information, named by --debug-info drop";
+  rule.id = kDebugInfoRule;
+  rule.reason = debug_info_reason();
   for (const DebugFileReport& file : debug_info_.files) {
     if (!file.left_alone.empty()) continue;
     ++rule.entries;

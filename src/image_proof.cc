@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "layers/tar.h"
 #include "src/image_work.h"
 #include "src/proof_builder.h"
 
@@ -26,8 +27,36 @@ ProofPlatform ImageWork::prove(Form form) const {
   } else {
     prove_dropped(platform);
   }
+  prove_debug_info(platform);
   platform.not_covered = not_covered_by(form, platform);
   return platform;
+}
+
+void ImageWork::prove_debug_info(ProofPlatform& platform) const {
+  for (const DebugFileReport& file : debug_info_.files) {
+    if (!file.left_alone.empty()) continue;
+    ProofDebugFile row{file.path,        file.source_digest, file.result_digest, file.loaded_digest,
+                       file.size.before, file.size.after,    file.sections,      file.companion};
+    platform.debug_files.push_back(row);
+    for (const std::string& link : file.links) {
+      row.path = link;
+      platform.debug_files.push_back(row);
+    }
+  }
+  std::sort(platform.debug_files.begin(), platform.debug_files.end(),
+            [](const ProofDebugFile& a, const ProofDebugFile& b) { return path_less(a.path, b.path); });
+}
+
+std::vector<GoneBy> ImageWork::with_debug_info(EntryRef entry, std::vector<GoneBy> gone) const {
+  if (entry.layer >= replaced_.size() || replaced_[entry.layer] == nullptr) return gone;
+  const std::uint64_t before = source_tables_[entry.layer]->entries[entry.entry].tar_bytes;
+  const std::uint64_t after = tables_[entry.layer]->entries[entry.entry].tar_bytes;
+  if (after < before)
+    gone.push_back({std::string(kDebugInfoRule), debug_info_reason(), before - after, kNone});
+  // A sparse file is not sparse any more without its debug information, and may take more.
+  for (GoneBy& other : gone)
+    other.bytes = std::min(other.bytes, before);
+  return gone;
 }
 
 Tree ImageWork::result_tree() const {
@@ -55,9 +84,9 @@ void ImageWork::prove_dropped(ProofPlatform& platform) const {
     const std::string rule = dropped ? rule_of_.at(entry.node) : std::string(name_of(entry.reason));
     gone[entry.entry].push_back({rule, reasons[rule], entry.bytes, dropped ? entry.node : kNone});
   }
-  add_dropped(platform, tree_, tables_, [&](EntryRef entry) {
+  add_dropped(platform, tree_, source_tables_, [&](EntryRef entry) {
     const auto found = gone.find(entry);
-    return found == gone.end() ? std::vector<GoneBy>() : found->second;
+    return with_debug_info(entry, found == gone.end() ? std::vector<GoneBy>() : found->second);
   });
 }
 
@@ -82,7 +111,7 @@ void ImageWork::prove_dropped_slim(ProofPlatform& platform, const Tree& result) 
     kept[node] = node == Tree::kRoot || stays(node);
     replaced[node] = !kept[node] && result.lookup(tree_.path(node)) != kNone;
   });
-  add_dropped(platform, tree_, tables_, [&](EntryRef ref) {
+  add_dropped(platform, tree_, source_tables_, [&](EntryRef ref) {
     const Entry& entry = tree_.entry(ref);
     const NodeId node = tree_.node_of(ref);
     std::vector<GoneBy> gone;
@@ -93,7 +122,7 @@ void ImageWork::prove_dropped_slim(ProofPlatform& platform, const Tree& result) 
                       deleted ? "a later layer deleted it" : "a later layer shows something else there",
                       entry.tar_bytes, kNone});
     } else if (kept[node]) {
-      return gone;
+      return with_debug_info(ref, std::move(gone));
     } else if (replaced[node]) {
       gone.push_back({"generated", "made anew for what is kept", entry.tar_bytes, node});
     } else if (const Leftover* leftover = leftovers_.find(node)) {
@@ -103,7 +132,7 @@ void ImageWork::prove_dropped_slim(ProofPlatform& platform, const Tree& result) 
       gone.push_back(
           {"not-reached", "nothing that the image starts loads, starts or reads it", entry.tar_bytes, node});
     }
-    return gone;
+    return with_debug_info(ref, std::move(gone));
   });
 }
 

@@ -51,7 +51,7 @@ ImageWork::ImageWork(const SourceImage& image, const OptimizeOptions& options)
     : image_(image), options_(options) {}
 
 void ImageWork::merge(const ScannedLayers& layers) {
-  tables_ = layers.tables_of(image_);
+  tables_ = source_tables_ = layers.tables_of(image_);
   blobs_ = layers.blobs_of(image_);
   tree_ = merge_layers(image_, tables_);
   contents_ = layers.contents_of(image_);

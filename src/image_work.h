@@ -27,6 +27,7 @@
 #include "src/image_set.h"
 #include "src/optimize.h"
 #include "src/proof.h"
+#include "src/proof_builder.h"
 #include "src/scanned_layers.h"
 
 namespace imgslim {
@@ -89,6 +90,9 @@ class ImageWork {
   void count_debug_info(const std::vector<DebugCandidate>& candidates);
   std::vector<DebugCandidate> debug_candidates(const std::function<bool(NodeId)>& stays) const;
   std::optional<DebugFileReport> reason_to_leave(const DebugCandidate& candidate) const;
+  void prove_debug_info(ProofPlatform& platform) const;
+  // Adds the bytes of an entry that are gone because its content lost debug information.
+  std::vector<GoneBy> with_debug_info(EntryRef entry, std::vector<GoneBy> gone) const;
   void prove_dropped(ProofPlatform& platform) const;
   void prove_dropped_slim(ProofPlatform& platform, const Tree& result) const;
   void forget_contents() const;
@@ -111,13 +115,15 @@ class ImageWork {
                                          const std::function<bool(const WrittenLayer&)>& accept) const;
   std::vector<RuleReport> rule_reports() const;
   void add_debug_info_rule(PlatformReport& report) const;
+  std::string debug_info_reason() const;
 
   LayerFormat usual_format() const;
 
   const SourceImage& image_;
   const OptimizeOptions& options_;
   std::uint32_t base_layers_ = 0;
-  std::vector<LayerTablePtr> tables_;
+  std::vector<LayerTablePtr> source_tables_;  // as they were read
+  std::vector<LayerTablePtr> tables_;         // the same, but for files whose contents were replaced
   std::vector<BlobPtr> blobs_;
   std::vector<BlobPtr> replaced_;  // by layer: contents that take the place of the layer's own
   std::unique_ptr<DebugFiles> debug_files_;

@@ -18,8 +18,19 @@ const Element* find_path(const std::vector<Element>& sorted, std::string_view pa
 
 }  // namespace
 
+std::uint64_t ProofDebugFile::section_bytes() const {
+  std::uint64_t sum = 0;
+  for (const TakenSection& section : sections)
+    sum += section.bytes;
+  return sum;
+}
+
 const ProofPath* ProofPlatform::find(std::string_view path) const {
   return find_path(paths, path);
+}
+
+const ProofDebugFile* ProofPlatform::find_debug_file(std::string_view path) const {
+  return find_path(debug_files, path);
 }
 
 const ProofGroup* ProofPlatform::group_of(std::string_view path) const {

@@ -13,10 +13,14 @@
 #include <vector>
 
 #include "layers/manifest.h"
+#include "src/debug_info/debug_info.h"
 #include "src/decisions/form.h"
 #include "src/facts/evidence.h"
 
 namespace imgslim {
+
+// The rule by which debug information is gone from files that are kept.
+inline constexpr std::string_view kDebugInfoRule = "debug-info";
 
 inline constexpr std::string_view kProofType = "application/vnd.imgslim.proof.v1+json";
 
@@ -94,6 +98,20 @@ struct ProofRoot {
   bool operator==(const ProofRoot&) const = default;
 };
 
+// A file that lost debug information, under one of its names: the same program in memory.
+struct ProofDebugFile {
+  std::string path;
+  std::string source_digest;  // of its content
+  std::string result_digest;
+  std::string loaded_digest;  // over its loaded bytes, equal before and after (loaded_digest())
+  std::uint64_t source_size = 0;
+  std::uint64_t result_size = 0;
+  std::vector<TakenSection> sections;
+  std::string companion;  // ".build-id/xx/yyyy.debug", empty: dropped
+  std::uint64_t section_bytes() const;
+  bool operator==(const ProofDebugFile&) const = default;
+};
+
 struct ProofPlatform {
   std::string platform;
   std::string source_digest;
@@ -106,9 +124,10 @@ struct ProofPlatform {
   std::vector<ProofRoot> roots;
   std::vector<ProofAttributes> attributes;
   std::vector<ProofWitness> witnesses;
-  std::vector<ProofPath> paths;    // of the form distroless: each directory before what is in it
-  std::vector<ProofRule> rules;    // by id
-  std::vector<ProofGroup> groups;  // by path
+  std::vector<ProofPath> paths;             // of the form distroless: each directory before what is in it
+  std::vector<ProofRule> rules;             // by id
+  std::vector<ProofGroup> groups;           // by path
+  std::vector<ProofDebugFile> debug_files;  // by path; their bytes are those of the rule kDebugInfoRule
   std::vector<ProofFinding> findings;
   std::vector<std::string> not_covered;
 
@@ -116,6 +135,8 @@ struct ProofPlatform {
   const ProofPath* find(std::string_view path) const;
   // The group that says by which rule a path is gone; null if none does.
   const ProofGroup* group_of(std::string_view path) const;
+  // What a file lost of debug information; null if nothing.
+  const ProofDebugFile* find_debug_file(std::string_view path) const;
   bool operator==(const ProofPlatform&) const = default;
 };
 

@@ -21,6 +21,7 @@ namespace {
 constexpr std::uint64_t kVersion = 1;
 constexpr std::size_t kMaxPath = 4096;
 constexpr std::size_t kMaxText = 16384;
+constexpr std::size_t kMaxSectionName = 256;
 // Rows are short and paths long: what all of them take once written out is bounded too.
 constexpr std::size_t kMaxPathBytes = std::size_t{128} << 20;
 constexpr std::size_t kMaxPlatforms = 100;
@@ -117,6 +118,8 @@ class Writer {
     for (const ProofGroup& group : platform.groups)
       json["dropped"].push_back(
           Json::array({escape_bytes(group.path), group.rule, group.entries, group.bytes}));
+    for (const ProofDebugFile& file : platform.debug_files)
+      json["debug_info"].push_back(write(platform, file));
     json["findings"] = Json::array();
     for (const ProofFinding& finding : platform.findings)
       json["findings"].push_back(write(platform, finding));
@@ -129,6 +132,19 @@ class Writer {
     const ProofPath* found = platform.find(path);
     if (found == nullptr) return escape_bytes(path);
     return static_cast<std::uint64_t>(found - platform.paths.data());
+  }
+
+  static Json write(const ProofPlatform& platform, const ProofDebugFile& file) {
+    Json json;
+    json["path"] = place(platform, file.path);
+    json["before"] = {{"digest", file.source_digest}, {"size", file.source_size}};
+    json["after"] = {{"digest", file.result_digest}, {"size", file.result_size}};
+    json["loaded"] = file.loaded_digest;
+    json["sections"] = Json::array();
+    for (const TakenSection& section : file.sections)
+      json["sections"].push_back(Json::array({escape_bytes(section.name), section.bytes}));
+    if (!file.companion.empty()) json["companion"] = file.companion;
+    return json;
   }
 
   static Json write(const ProofPlatform& platform, const ProofFinding& finding) {
@@ -273,6 +289,7 @@ class Reader {
     }
     read_paths(paths, platform);
     read_dropped(json, platform);
+    if (json.contains("debug_info")) read_debug_files(array(json, "debug_info"), platform);
     for (const Json& finding : array(json, "findings"))
       platform.findings.push_back(read_finding(finding, platform));
     platform.not_covered = texts(member(json, "not_covered"));
@@ -408,6 +425,43 @@ class Reader {
     path_bytes_ += path.size();
     if (path_bytes_ > kMaxPathBytes) fail("the paths are too long together");
     return path;
+  }
+
+  void read_debug_files(const Json& list, ProofPlatform& platform) {
+    const bool ruled = std::any_of(platform.rules.begin(), platform.rules.end(),
+                                   [](const ProofRule& rule) { return rule.id == kDebugInfoRule; });
+    if (!ruled && !list.empty()) fail(fmt::format("there is no rule {}", kDebugInfoRule));
+    for (const Json& json : list) {
+      require_object(json, what_);
+      ProofDebugFile file;
+      file.path = place(member(json, "path"), platform);
+      const std::string name = printable(file.path);
+      if (!file.path.starts_with('/') ||
+          (!platform.debug_files.empty() && !path_less(platform.debug_files.back().path, file.path))) {
+        fail(fmt::format("{} is not in its place", name));
+      }
+      const Json& before = object(json, "before");
+      const Json& after = object(json, "after");
+      file.source_digest = digest(before, "digest");
+      file.source_size = number(member(before, "size"));
+      file.result_digest = digest(after, "digest");
+      file.result_size = number(member(after, "size"));
+      file.loaded_digest = digest(json, "loaded");
+      if (file.result_size >= file.source_size) fail(fmt::format("{} lost nothing", name));
+      std::uint64_t sum = 0;
+      for (const Json& row : array(json, "sections")) {
+        require_row(row, 2);
+        file.sections.push_back({text(row[0], kMaxSectionName), number(row[1])});
+        add(sum, file.sections.back().bytes);
+      }
+      if (file.sections.empty() || sum > file.source_size)
+        fail(fmt::format("{}: no section went, or more than there was", name));
+      if (const Json* companion = find_member(json, "companion")) {
+        file.companion = text(*companion, kMaxPath);
+        if (!is_companion_path(file.companion)) fail(fmt::format("{}: its companion has no such path", name));
+      }
+      platform.debug_files.push_back(std::move(file));
+    }
   }
 
   ProofFinding read_finding(const Json& json, const ProofPlatform& platform) {

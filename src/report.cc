@@ -46,13 +46,18 @@ Json to_json(const DebugInfoReport& debug_info) {
   for (const DebugFileReport& file : debug_info.files) {
     Json item;
     item["path"] = printable(file.path, 4096);
+    item["links"] = Json::array();
+    for (const std::string& link : file.links)
+      item["links"].push_back(printable(link, 4096));
     item["left_alone"] = or_null(file.left_alone);
     item["detail"] = or_null(printable(file.detail, 400));
     item["size"] = to_json(file.size);
     item["source_digest"] = or_null(file.source_digest);
     item["result_digest"] = or_null(file.result_digest);
     item["loaded_digest"] = or_null(file.loaded_digest);
-    item["sections"] = lines(file.sections);
+    item["sections"] = Json::array();
+    for (const TakenSection& section : file.sections)
+      item["sections"].push_back(printable(section.name));
     item["companion"] = or_null(file.companion);
     json["files"].push_back(std::move(item));
   }
@@ -212,7 +217,8 @@ Json to_json(const Report& report) {
   json["attestations_dropped"] = report.attestations_dropped;
   json["proof"] = nullptr;
   if (!report.proof.empty()) {
-    json["proof"] = Json{{"digest", digest_of(report.proof).text()}, {"referrer", or_null(report.proof_referrer)}};
+    json["proof"] =
+        Json{{"digest", digest_of(report.proof).text()}, {"referrer", or_null(report.proof_referrer)}};
   }
   json["transfers"] = to_json(report.transfers);
   return json;

@@ -10,6 +10,7 @@
 
 #include "layers/json.h"
 #include "registry/transfers.h"
+#include "src/debug_info/debug_info.h"
 #include "src/decisions/form.h"
 
 namespace imgslim {
@@ -47,14 +48,15 @@ struct RootReport {
 // What became of the debug information of one file.
 struct DebugFileReport {
   std::string path;
-  std::string left_alone;  // why it stayed as it is, empty: it did not
+  std::vector<std::string> links;  // its other names
+  std::string left_alone;          // why it stayed as it is, empty: it did not
   std::string detail;
   BeforeAfter size;
   std::string source_digest;
   std::string result_digest;
   std::string loaded_digest;  // over the loaded bytes, equal before and after
-  std::vector<std::string> sections;  // that went
-  std::string companion;              // ".build-id/xx/yyyy.debug", empty: dropped
+  std::vector<TakenSection> sections;
+  std::string companion;  // ".build-id/xx/yyyy.debug", empty: dropped
 };
 
 struct DebugInfoReport {
@@ -80,9 +82,9 @@ struct PlatformReport {
   std::vector<std::string> findings;  // about roots and spared leftovers
   std::vector<std::string> warnings;  // input that was accepted though appliers may differ
   bool lost_inline_cache = false;
-  bool lost_shell = false;         // the source has /bin/sh, the result does not
-  std::uint32_t base_layers = 0;   // that stayed as they were, as asked for
-  std::uint64_t above_base = 0;    // compressed bytes of the layers above them
+  bool lost_shell = false;        // the source has /bin/sh, the result does not
+  std::uint32_t base_layers = 0;  // that stayed as they were, as asked for
+  std::uint64_t above_base = 0;   // compressed bytes of the layers above them
   BeforeAfter compressed() const;
   BeforeAfter unpacked() const;
 };
@@ -99,8 +101,9 @@ struct Report {
   std::vector<PlatformReport> platforms;
   std::vector<std::string> left_out;  // platforms
   std::uint64_t attestations_dropped = 0;
-  std::string proof;           // the certificate; empty in a dry run
-  std::string proof_referrer;  // digest of its manifest beside the result; empty: the destination has no place
+  std::string proof;  // the certificate; empty in a dry run
+  std::string
+      proof_referrer;  // digest of its manifest beside the result; empty: the destination has no place
   TransferReport transfers;
 };
 

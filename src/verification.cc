@@ -188,6 +188,8 @@ Verification verify_closure(const VerificationInput& input, const Verification* 
   if (input.proof != nullptr && input.tree != nullptr)
     verify_proof(*input.proof, *input.tree, input.files, result, findings);
   if (source != nullptr) verify_against(*source, input.files, result, findings);
+  if (input.contents != nullptr)
+    verify_contents(*input.contents, input.source_contents, input.proof, result, findings);
   findings.finish();
   std::stable_sort(result.findings.begin(), result.findings.end(),
                    [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
@@ -206,13 +208,15 @@ std::string to_text(const std::vector<VerifiedImage>& images) {
       return fmt::format("{} {}{}", number, one, number == 1 ? "" : "s");
     };
     std::string checked = fmt::format("{}, {}, {}, {}", count(verification.commands, "command"),
-                                            count(verification.programs_checked, "program"),
-                                            verification.libraries_checked == 1
-                                                ? "1 library"
-                                                : fmt::format("{} libraries", verification.libraries_checked),
-                                            count(verification.scripts_checked, "script"));
+                                      count(verification.programs_checked, "program"),
+                                      verification.libraries_checked == 1
+                                          ? "1 library"
+                                          : fmt::format("{} libraries", verification.libraries_checked),
+                                      count(verification.scripts_checked, "script"));
     if (verification.paths_proven > 0)
       checked += fmt::format(", {} of the certificate", count(verification.paths_proven, "path"));
+    if (verification.debug_files > 0)
+      checked += fmt::format(", {} without debug information", count(verification.debug_files, "file"));
     const std::size_t failures = verification.failures();
     text += failures == 0 ? fmt::format("{}: verified: {}\n", image.platform, checked)
                           : fmt::format("{}: verification failed: {} ({})\n", image.platform,
@@ -241,6 +245,7 @@ Json to_json(const std::vector<VerifiedImage>& images, const std::string& image,
     platform["libraries"] = it.verification.libraries_checked;
     platform["scripts"] = it.verification.scripts_checked;
     platform["proven"] = it.verification.paths_proven;
+    platform["debug_info"] = it.verification.debug_files;
     platform["findings"] = Json::array();
     for (const Finding& finding : it.verification.findings) {
       Json item;

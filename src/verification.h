@@ -22,6 +22,7 @@
 
 namespace imgslim {
 
+class Contents;
 struct ProofPlatform;
 
 // Something that does not hold, or that people should know.
@@ -59,9 +60,17 @@ struct Verification {
   std::size_t libraries_checked = 0;
   std::size_t scripts_checked = 0;
   std::size_t paths_proven = 0;  // of the certificate
+  std::size_t debug_files = 0;   // without debug information, whose loaded bytes were compared
 
   std::size_t failures() const;
   bool ok() const { return failures() == 0; }
+};
+
+// What the files of an image hold.
+struct FileContents {
+  const Tree& tree;
+  const Contents& contents;
+  std::string spool_directory;  // takes one file at a time
 };
 
 struct VerificationInput {
@@ -75,6 +84,10 @@ struct VerificationInput {
   bool all = false;
   // The certificate that speaks of this image, whose claims are checked too; needs `tree`.
   const ProofPlatform* proof = nullptr;
+  // Contents to compare: with a certificate those of its files without debug information, with
+  // `source_contents` all.
+  const FileContents* contents = nullptr;
+  const FileContents* source_contents = nullptr;
   // What appliers may read differently is a failure, not a note: for images that we write.
   bool strict = false;
 };

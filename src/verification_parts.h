@@ -55,6 +55,11 @@ void verify_against(const Verification& source, const FileSystem& files, Verific
 void verify_proof(const ProofPlatform& proof, const Tree& tree, const FileSystem& files, Verification& result,
                   FindingList& findings);
 
+// Files without debug information that a certificate names; with `source` that all files are as they are
+// there, or named so. `proof` may be null.
+void verify_contents(const FileContents& files, const FileContents* source, const ProofPlatform* proof,
+                     Verification& result, FindingList& findings);
+
 // Whether the process starts as uid 0.
 bool runs_as_root(const FileSystem& files, const ImageConfig& config);
 // Why a path leads nowhere: "not found", "/bin is a link to usr/bin, which is not there"; "" if it does not.

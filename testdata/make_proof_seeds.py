@@ -42,11 +42,27 @@ def platform(**changes):
     return value
 
 
+DEBUG_INFO = {
+    "path": 1,
+    "before": {"digest": DIGEST, "size": 9},
+    "after": {"digest": DIGEST, "size": 5},
+    "loaded": DIGEST,
+    "sections": [[".debug_info", 3]],
+    "companion": ".build-id/01/23.debug",
+}
+
 folder = os.path.join(sys.argv[1], "proof")
 os.makedirs(folder, exist_ok=True)
 seeds = {
     "small": document(platform()),
     "tidy": document(platform(attributes=[], witnesses=[], paths=[], findings=[])),
+    "debug-info": document(
+        platform(
+            rules=[{"id": "debug-info", "reason": "y", "entries": 1, "bytes": 5}],
+            dropped=[],
+            debug_info=[DEBUG_INFO, dict(DEBUG_INFO, path="/c", companion=".build-id/ab/c.debug")],
+        )
+    ),
     "circle": document(platform(witnesses=[["link", "exact", 2, ""], ["link", "exact", 1, "\\xff"]])),
 }
 for name, seed in seeds.items():

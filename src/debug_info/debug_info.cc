@@ -138,6 +138,20 @@ std::string DebugInfoPlan::companion_path() const {
   return ".build-id/" + build_id.substr(0, 2) + "/" + build_id.substr(2) + ".debug";
 }
 
+bool is_companion_path(std::string_view path) {
+  constexpr std::string_view kFront = ".build-id/";
+  constexpr std::string_view kBack = ".debug";
+  constexpr std::size_t kLongest = 160;
+  if (!path.starts_with(kFront) || !path.ends_with(kBack) || path.size() > kLongest) return false;
+  path.remove_prefix(kFront.size());
+  if (path.size() < kBack.size() + 4) return false;
+  path.remove_suffix(kBack.size());
+  const auto is_hex = [](std::string_view text) {
+    return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  };
+  return path[2] == '/' && is_hex(path.substr(0, 2)) && is_hex(path.substr(3));
+}
+
 DebugInfoPlan take_out_debug_info(const Blob& file, const DebugInfoRequest& request) {
   SectionTableResult read = read_section_table(file);
   if (!read.is_elf) return left_alone(LeftAlone::kNotElf);
@@ -164,7 +178,10 @@ DebugInfoPlan take_out_debug_info(const Blob& file, const DebugInfoRequest& requ
     if (section.has_bytes() && overlaps_ranges(segments, section.offset, section.end())) {
       return left_alone(LeftAlone::kInsideSegment, section.name);
     }
-    plan.sections.push_back(section.name);
+    std::uint64_t left = 0;
+    if (fates[i] == Fate::kEmptied) left = section.type == SHT_STRTAB ? 1 : table.symbol_entry_size();
+    plan.sections.push_back(
+        {section.name, section.has_bytes() ? section.size - std::min(section.size, left) : 0});
   }
   plan.build_id = find_build_id(file, table);
   if (request.companion && plan.build_id.empty()) return left_alone(LeftAlone::kNoBuildId);

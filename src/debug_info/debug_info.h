@@ -46,12 +46,19 @@ struct DebugInfoRequest {
   bool companion = false;  // a build id is needed
 };
 
+// A section that goes, or of which only the empty beginning of a symbol table is left.
+struct TakenSection {
+  std::string name;
+  std::uint64_t bytes = 0;  // of the file that it gives back
+  bool operator==(const TakenSection&) const = default;
+};
+
 struct DebugInfoPlan {
   std::optional<LeftAlone> left_alone;
   std::string detail;  // one line behind the reason; may be empty
 
   // All that follows only if the file is not left alone.
-  std::vector<std::string> sections;  // that go, in the file's order
+  std::vector<TakenSection> sections;  // in the file's order
   std::uint64_t file_size = 0;
   std::string build_id;  // hex; empty: none
   std::optional<Digest> loaded;
@@ -60,6 +67,9 @@ struct DebugInfoPlan {
   // ".build-id/xx/yyyy.debug"
   std::string companion_path() const;
 };
+
+// Whether a path has the form of DebugInfoPlan::companion_path().
+bool is_companion_path(std::string_view path);
 
 // Plans the file without its debug information. Nothing is written, and the file is read only where it must
 // be: the headers, notes and symbol table, and, if there is something to take, the loaded bytes once.

@@ -197,6 +197,10 @@ std::vector<PackageId> packages_left(const PackageDatabase& packages,
   return left;
 }
 
+bool is_package_record(std::string_view path) {
+  return path.starts_with(kStatusFolder) || path == kStatusFile || path.ends_with(kApkDatabase);
+}
+
 std::vector<GeneratedFile> package_records(const FileSystem& files, const PackageDatabase& packages,
                                            const std::vector<PackageId>& left,
                                            const std::function<bool(std::string_view)>& kept,

@@ -34,4 +34,7 @@ std::vector<GeneratedFile> package_records(const FileSystem& files, const Packag
                                            const std::function<bool(std::string_view)>& kept,
                                            DpkgRecords form = DpkgRecords::kFolder);
 
+// Whether a path may be one of package_records().
+bool is_package_record(std::string_view path);
+
 }  // namespace imgslim

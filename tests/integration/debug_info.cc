@@ -9,7 +9,6 @@
 #include "src/debug_info/debug_info.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <filesystem>
 #include <fstream>
@@ -93,7 +92,10 @@ int run(const std::vector<std::string>& arguments) {
     std::filesystem::create_directories(std::filesystem::path(companion).parent_path());
     write(companion, plan.companion, *file);
   }
-  fmt::print("taken {} {}\n", before->text(), fmt::join(plan.sections, " "));
+  fmt::print("taken {}", before->text());
+  for (const TakenSection& section : plan.sections)
+    fmt::print(" {}", section.name);
+  fmt::print("\n");
   return 0;
 }
 

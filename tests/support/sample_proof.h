@@ -25,7 +25,7 @@ inline Proof sample_proof() {
   platform.result_digest = proof.result_digest;
   platform.weakest = Evidence::kKnown;
   platform.source_bytes = 10000;
-  platform.kept_bytes = 3000;
+  platform.kept_bytes = 2500;
   platform.padding_bytes = 1000;
   platform.roots = {{"ENTRYPOINT", {"/app/run", "a b"}, "/app/run"}};
   platform.attributes = {
@@ -42,9 +42,26 @@ inline Proof sample_proof() {
                     {"/lib", 0, 3, 0, 0, ""},
                     {"/lib/libx.so.1", 2, 4, 0, 0, "n\xc3\xa9\x01\xff\\"},
                     {"/lib/n\xc3\xa9\x01\xff\\", 1, 5, 7, 1, ""}};
-  platform.rules = {{"documentation", "read by people", 2, 1000},
+  platform.rules = {{"debug-info", "kept beside the image", 1, 500},
+                    {"documentation", "read by people", 2, 1000},
                     {"not-reached", "nothing reaches it", 3, 5000}};
-  platform.groups = {{"/usr", 1, 2, 4000}, {"/usr/doc", 0, 2, 1000}};
+  platform.groups = {{"/usr", 2, 2, 4000}, {"/usr/doc", 1, 2, 1000}};
+  platform.debug_files = {{"/app/run",
+                           digest_of("before").text(),
+                           digest_of("after").text(),
+                           digest_of("loaded").text(),
+                           600,
+                           123,
+                           {{".debug_info", 400}, {".debug_\xff", 60}},
+                           ".build-id/01/234567.debug"},
+                          {"/opt/run",
+                           digest_of("b").text(),
+                           digest_of("a").text(),
+                           digest_of("l").text(),
+                           9,
+                           8,
+                           {{".debug_line", 1}},
+                           ""}};
   ProofFinding load;
   load.path = "/app/run";
   load.site = 0xffffffffffffffff;

@@ -58,7 +58,7 @@ TEST_CASE("debug info: goes from files of both classes and byte orders, and what
       const std::string bytes = debug_program(is_64, order).build();
       const DebugInfoPlan plan = plan_of(bytes);
       REQUIRE_FALSE(plan.left_alone);
-      CHECK(plan.sections == std::vector<std::string>{".debug_info", ".debug_line"});
+      CHECK(plan.sections == std::vector<TakenSection>{{".debug_info", 5000}, {".debug_line", 300}});
       CHECK(plan.build_id == "01234567");
       CHECK(plan.companion_path() == ".build-id/01/234567.debug");
       const std::string slim = slim_of(bytes);
@@ -104,7 +104,8 @@ TEST_CASE("debug info: with symbols the symbol table and its strings go too") {
   const std::string bytes = debug_program().build();
   const DebugInfoPlan plan = plan_of(bytes, true);
   REQUIRE_FALSE(plan.left_alone);
-  CHECK(plan.sections == std::vector<std::string>{".debug_info", ".debug_line", ".symtab", ".strtab"});
+  CHECK(plan.sections == std::vector<TakenSection>{
+                             {".debug_info", 5000}, {".debug_line", 300}, {".symtab", 96}, {".strtab", 6}});
   const std::string slim = slim_of(bytes, true);
   CHECK(names_of(table_of(slim)) ==
         std::vector<std::string>{"", ".note.gnu.build-id", ".text", ".bss", ".comment", ".shstrtab"});

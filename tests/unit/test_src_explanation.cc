@@ -4,6 +4,7 @@
 
 #include "src/explanation.h"
 #include "tests/support/sample_proof.h"
+#include "tests/support/tree_builder.h"
 
 using namespace imgslim;
 using imgslim::testing::sample_proof;
@@ -25,6 +26,33 @@ TEST_CASE("explain: a kept path has its chain down to the command") {
   // However it is spelled.
   for (const char* spelling : {"lib/libx.so.1", "//lib/./libx.so.1", "/app/../lib/libx.so.1/"})
     CHECK(text_of(proof.platforms[0], spelling) == text_of(proof.platforms[0], "/lib/libx.so.1"));
+}
+
+TEST_CASE("explain: a file without debug information says what went and how it comes back") {
+  const Proof proof = sample_proof();
+  const ProofPlatform& platform = proof.platforms[0];
+  CHECK(text_of(platform, "/app/run") ==
+        "/app/run: kept\n"
+        "  /app/run by command, because of ENTRYPOINT (exact): started by it\n"
+        "  without its debug information, 460 B: .debug_info, .debug_\\xff\n"
+        "  loaded bytes as in the source, " +
+            platform.debug_files[0].loaded_digest +
+            "\n"
+            "  imgslim debug-info brings it back as .build-id/01/234567.debug\n");
+  const Json json = to_json(explain({platform}, "/app/run"))[0]["debug_info"];
+  CHECK(json["bytes"] == 460);
+  CHECK(json["sections"][1]["name"] == ".debug_\\xff");
+  CHECK(json["companion"] == ".build-id/01/234567.debug");
+  CHECK(json["before"]["digest"] == platform.debug_files[0].source_digest);
+  CHECK_FALSE(to_json(explain({platform}, "/lib"))[0].contains("debug_info"));
+  // In the forms that list no paths; dropped, not split.
+  ProofPlatform tidy = platform;
+  tidy.paths.clear();
+  tidy.debug_files[0].companion.clear();
+  const Tree tree = imgslim::testing::tree_of({"d app\nf app/run : x\n"});
+  const std::string text = to_text(explain({tidy, nullptr, &tree}, "/app/run"));
+  CHECK(text.find("kept, no rule drops it\n") != std::string::npos);
+  CHECK(text.find("it was dropped; --debug-info split keeps it") != std::string::npos);
 }
 
 TEST_CASE("explain: a path that is gone has its rule and what brings it back") {

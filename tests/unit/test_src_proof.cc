@@ -107,7 +107,7 @@ TEST_CASE("proof: numbers point into their tables") {
   CHECK(has(changed([](Json&, Json& p) { p["paths"][1][3] = 6; }), "points behind its table"));
   CHECK(has(changed([](Json&, Json& p) { p["witnesses"][1][2] = 6; }), "points behind its table"));
   CHECK(has(changed([](Json&, Json& p) { p["witnesses"][1][2] = -1; }), "a number is none"));
-  CHECK(has(changed([](Json&, Json& p) { p["dropped"][0][1] = 2; }), "points behind its table"));
+  CHECK(has(changed([](Json&, Json& p) { p["dropped"][0][1] = 3; }), "points behind its table"));
   CHECK(has(changed([](Json&, Json& p) { p["findings"][0]["path"] = 6; }), "points behind its table"));
   CHECK(has(changed([](Json&, Json& p) { p["findings"][0]["found"][0] = 1.5; }), "a number is none"));
 }
@@ -142,6 +142,38 @@ TEST_CASE("proof: bytes add up") {
   CHECK(has(changed([](Json&, Json& p) { p["dropped"][1][0] = "/a"; }), "not in its place"));
   CHECK(has(changed([](Json&, Json& p) { p["dropped"][0][0] = "usr"; }), "not in its place"));
   CHECK(has(changed([](Json&, Json& p) { p["findings"][0]["kind"] = "open"; }), "neither dlopen nor exec"));
+}
+
+TEST_CASE("proof: files without debug information are found and doubted") {
+  const Proof proof = sample_proof();
+  const ProofPlatform& platform = proof.platforms[0];
+  REQUIRE(platform.find_debug_file("/app/run") == &platform.debug_files[0]);
+  CHECK(platform.find_debug_file("/app/run")->section_bytes() == 460);
+  CHECK(platform.find_debug_file("/app") == nullptr);
+  const auto file = [](const std::function<void(Json&)>& change) {
+    return changed([&](Json&, Json& p) { change(p["debug_info"][0]); });
+  };
+  CHECK(file([](Json&) {}) == "no error");
+  CHECK(changed([](Json&, Json& p) { p.erase("debug_info"); }) == "no error");
+  CHECK(has(changed([](Json&, Json& p) { p["rules"][0]["id"] = "x"; }), "no rule debug-info"));
+  CHECK(has(changed([](Json&, Json& p) { p["debug_info"][1]["path"] = "/a"; }), "not in its place"));
+  CHECK(has(changed([](Json&, Json& p) { p["debug_info"] = 1; }), "no list"));
+  CHECK(has(file([](Json& f) { f["path"] = "opt"; }), "not in its place"));
+  CHECK(has(file([](Json& f) { f["path"] = 6; }), "points behind its table"));
+  CHECK(has(file([](Json& f) { f["before"]["digest"] = "sha256:0"; }), "no digest"));
+  CHECK(has(file([](Json& f) { f["after"].erase("size"); }), "missing"));
+  CHECK(has(file([](Json& f) { f["after"]["size"] = 600; }), "lost nothing"));
+  CHECK(has(file([](Json& f) { f["loaded"] = nullptr; }), "loaded"));
+  CHECK(has(file([](Json& f) { f["sections"] = Json::array(); }), "no section went"));
+  CHECK(has(file([](Json& f) { f["sections"][0][1] = 541; }), "or more than there was"));
+  CHECK(has(file([](Json& f) { f["sections"][0][1] = 9223372036854775807; }), "too large"));
+  CHECK(has(file([](Json& f) { f["sections"][0].push_back(1); }), "number of elements"));
+  CHECK(has(file([](Json& f) { f["sections"][0][0] = std::string(300, 'a'); }), "too long"));
+  for (const char* path : {"", "a", ".build-id/01/234567", "../.build-id/01/23.debug", ".build-id/01/.debug",
+                           ".build-id/0g/23.debug", ".build-id/01/../23.debug"}) {
+    CAPTURE(path);
+    CHECK(has(file([&](Json& f) { f["companion"] = path; }), "no such path"));
+  }
 }
 
 TEST_CASE("proof: paths that unfold to more than there is room for are refused") {
