@@ -39,20 +39,27 @@ std::optional<DebugFileReport> DebugFiles::take(const Contents& contents, EntryR
   DebugFileReport report;
   report.path = std::move(path);
   input_.clear();
-  MeasuringSink read(input_);
-  contents.write_to(file, read);
+  Hasher hasher;
+  const auto read = sink_to([&](std::span<const std::byte> bytes) {
+    hasher.update(bytes);
+    input_.write(bytes);
+  });
+  contents.write_to(file, *read);
+  const Digest source = hasher.finish();
   const BlobPtr before = input_.range(0, input_.size());
   report.size.before = report.size.after = before->size();
 
   const DebugInfoPlan plan = take_out_debug_info(*before, {symbols_, split_});
   if (plan.left_alone == LeftAlone::kNothingToTake || plan.left_alone == LeftAlone::kNotElf)
     return std::nullopt;
+  // Headers and alignment can outweigh what is next to nothing.
+  if (!plan.left_alone && plan.slim.size() >= before->size()) return std::nullopt;
   if (plan.left_alone) {
     report.left_alone = name_of(*plan.left_alone);
     report.detail = plan.detail;
     return report;
   }
-  if (split_ && !add_companion(plan, *before)) {
+  if (split_ && !add_companion(plan, *before, source)) {
     report.left_alone = name_of(LeftAlone::kOtherCompanion);
     return report;
   }
@@ -67,7 +74,7 @@ std::optional<DebugFileReport> DebugFiles::take(const Contents& contents, EntryR
                 printable(report.path) + ": without its debug information it would be loaded otherwise");
   }
   report.size.after = place.size;
-  report.source_digest = read.digest().text();
+  report.source_digest = source.text();
   report.result_digest = written.digest().text();
   report.loaded_digest = plan.loaded->text();
   report.sections = plan.sections;
@@ -76,16 +83,28 @@ std::optional<DebugFileReport> DebugFiles::take(const Contents& contents, EntryR
   return report;
 }
 
-bool DebugFiles::add_companion(const DebugInfoPlan& plan, const Blob& file) {
+bool DebugFiles::add_companion(const DebugInfoPlan& plan, const Blob& file, const Digest& source) {
+  const auto known = companions_.find(plan.companion_path());
+  if (known != companions_.end() && known->second.source == source) return true;
   Replacement place;
   place.offset = companion_bytes_.size();
-  MeasuringSink written(companion_bytes_);
-  plan.companion.write_to(file, written);
+  const auto written = sink_to([&](std::span<const std::byte> bytes) {
+    place.crc = crc64_of(place.crc, as_text(bytes));
+    companion_bytes_.write(bytes);
+  });
+  plan.companion.write_to(file, *written);
   place.size = companion_bytes_.size() - place.offset;
-  place.crc = written.crc();
-  Digest digest = written.digest();
-  const auto [known, is_new] = companions_.emplace(plan.companion_path(), Companion{digest, place});
-  return is_new || known->second.digest == digest;
+  if (known != companions_.end())
+    return digest_of_companion(known->second.place) == digest_of_companion(place);
+  companions_.emplace(plan.companion_path(), Companion{source, place});
+  return true;
+}
+
+Digest DebugFiles::digest_of_companion(const Replacement& place) const {
+  Hasher hasher;
+  for_each_chunk(*companion_bytes_.range(place.offset, place.size), 0, place.size,
+                 [&](std::span<const std::byte> bytes) { hasher.update(bytes); });
+  return hasher.finish();
 }
 
 BlobPtr DebugFiles::contents_from(std::uint64_t offset) const {
@@ -120,7 +139,8 @@ DebugFiles::CompanionLayer DebugFiles::companion_layer() const {
     item.content = {0, static_cast<std::uint32_t>(origin->entries.size())};
     origin->entries.push_back(entry);
     entries.push_back(std::move(item));
-    all.update(companion.digest.text());
+    all.update(path);
+    all.update(companion.source.text());
   }
   origin->diff_id = all.finish();  // what the written layer is known by
   CompanionLayer result;

@@ -59,11 +59,12 @@ class DebugFiles {
 
  private:
   struct Companion {
-    Digest digest;
+    Digest source;  // of the file it was made from, which says all about it
     Replacement place;
   };
   // False if there is another one for the same build id.
-  bool add_companion(const DebugInfoPlan& plan, const Blob& file);
+  bool add_companion(const DebugInfoPlan& plan, const Blob& file, const Digest& source);
+  Digest digest_of_companion(const Replacement& place) const;
 
   bool split_;
   bool symbols_;

@@ -204,7 +204,11 @@ void ImageWork::write_companions(const ImageSource& source, ImageDestination& de
   }
   if (debug_files_ && debug_files_->has_companions()) {
     const DebugFiles::CompanionLayer companions = debug_files_->companion_layer();
-    const auto layer = write_once(companions.layer, companions.tables, *companions.contents, usual_format(),
+    // No runtime unpacks it, and much of it may be compressed already: zstd, which takes a fraction of gzip's
+    // time for such bytes, unless gzip was asked for.
+    LayerFormat format = format_for(Compression::kZstd);
+    if (!options_.compression) format.level = 0;
+    const auto layer = write_once(companions.layer, companions.tables, *companions.contents, format,
                                   destination, written, [](const WrittenLayer&) { return true; });
     const std::string_view type = layer_media_type(media_type::kOciManifest, layer->compression);
     const bool known = std::any_of(contents.begin(), contents.end(),
