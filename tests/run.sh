@@ -12,6 +12,27 @@ jobs=$(nproc)
 passed=0 failed=0 skipped=0
 export CTEST_OUTPUT_ON_FAILURE=1
 
+sanitizer_build=''
+scratch=''
+clean_up() {
+    [ -z "$sanitizer_build" ] || kill "$sanitizer_build" 2> /dev/null || true
+    [ -z "$scratch" ] || rm -rf "$scratch"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# Images are unpacked by the gigabyte: in memory, where there is plenty of it and programs may be started there.
+plenty=$((12 << 20)) # KiB
+if [ -z "${TMPDIR:-}" ] && [ -z "$quick" ] && [ -d /dev/shm ] &&
+    [ "$(df -Pk /dev/shm | awk 'NR == 2 { print $4 }')" -gt "$plenty" ] &&
+    [ "$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)" -gt "$plenty" ] &&
+    scratch=$(mktemp -d /dev/shm/imgslim-tests.XXXXXX); then
+    echo '#!/bin/sh' > "$scratch/start"
+    chmod +x "$scratch/start"
+    if "$scratch/start" 2> /dev/null; then export TMPDIR="$scratch"; fi
+fi
+
 # tests DIRECTORY CTEST-OPTIONS...: runs ctest and adds up its counts.
 tests() {
     dir=$1
@@ -46,14 +67,13 @@ else
     cmake --preset fuzz > /dev/null
     nice -n 10 cmake --build --preset fuzz > .build/fuzz.log 2>&1 &
     sanitizer_build=$!
-    trap 'kill "$sanitizer_build" 2> /dev/null || true' EXIT
     tests .build/release
     wait "$sanitizer_build" || {
         tail -50 .build/fuzz.log
         echo "the build with sanitizers failed" >&2
         exit 1
     }
-    trap - EXIT
+    sanitizer_build=''
     tests .build/fuzz -L "unit|cli|fuzz"
 fi
 
