@@ -293,6 +293,12 @@ class ArchiveDestination : public ImageDestination {
     if (classify_document(document, descriptor.media_type, what) == DocumentKind::kIndex) {
       int images = 0;
       for (const Descriptor& entry : Index::parse(text, descriptor.media_type, what).manifests) {
+        // An index of BuildKit's cache names blobs.
+        if (!is_document_type(entry.media_type)) {
+          require_staged(entry);
+          add_once(order, entry.digest);
+          continue;
+        }
         std::optional<Manifest> inner;
         collect(entry, depth + 1, order, inner);
         if (!inner || is_attestation(entry)) continue;

@@ -11,7 +11,10 @@
 namespace imgslim {
 namespace {
 
-constexpr const char* kInlineCache = "moby.buildkit.cache.v0";
+// What BuildKit left in a config about the layers' build: its cache, and before v0.12 what they were built
+// from. It takes names in any case.
+constexpr std::string_view kInlineCache = "moby.buildkit.cache.v0";
+constexpr std::string_view kBuildInfo = "moby.buildkit.buildinfo.v1";
 
 // Config and layer formats are the same in both families.
 std::string to_oci_layer_type(const std::string& type) {
@@ -31,6 +34,23 @@ void edit_history(Json& config, const std::vector<LayerChange>& changes) {
       item["empty_layer"] = true;
     ++layer;
   }
+}
+
+bool equal_but_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+// Returns whether there was one.
+bool erase_in_any_case(Json& object, std::string_view name) {
+  std::vector<std::string> keys;
+  for (const auto& item : object.items()) {
+    if (equal_but_case(item.key(), name)) keys.push_back(item.key());
+  }
+  for (const std::string& key : keys)
+    object.erase(key);
+  return !keys.empty();
 }
 
 // Fields of an index entry or manifest descriptor that speak of the old bytes.
@@ -80,7 +100,8 @@ class ImageEditor {
   EditedImage finish(const std::optional<std::string>& created) {
     config_["rootfs"]["type"] = "layers";
     config_["rootfs"]["diff_ids"] = std::move(diff_ids_);
-    edited_.lost_inline_cache = config_.erase(kInlineCache) > 0;
+    edited_.lost_inline_cache = erase_in_any_case(config_, kInlineCache);
+    erase_in_any_case(config_, kBuildInfo);
     if (created) config_["created"] = *created;
     edited_.config = dump_json(config_);
     if (to_oci_ || manifest_.contains("mediaType")) manifest_["mediaType"] = edited_.manifest_media_type;
@@ -129,8 +150,7 @@ EditedImage edit_image(const Manifest& manifest, const ImageConfig& config,
 }
 
 EditedImage replace_layers(const Manifest& manifest, const ImageConfig& config, std::size_t base,
-                           const std::vector<NewLayer>& layers,
-                           const std::optional<std::string>& created) {
+                           const std::vector<NewLayer>& layers, const std::optional<std::string>& created) {
   ImageEditor editor(manifest, config, std::any_of(layers.begin(), layers.end(), [](const NewLayer& layer) {
                        return layer.written.compression == Compression::kZstd;
                      }));

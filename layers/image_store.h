@@ -69,6 +69,8 @@ class ImageDestination {
   // A blob as it is, verified on the way.
   void copy(const Descriptor& descriptor, const Blob& blob);
   void put(const Descriptor& descriptor, std::string_view bytes);
+  // Returns when the blobs taken so far are there.
+  virtual void await_blobs() {}
   // Names `root` (an index or manifest put before) and makes everything durable.
   virtual void publish(const Descriptor& root) = 0;
   // Whether there is a place for documents that refer to an image (layers/referrer.h).

@@ -226,6 +226,10 @@ bool is_attestation(const Descriptor& descriptor) {
          (descriptor.platform->os == "unknown" && descriptor.platform->architecture == "unknown");
 }
 
+bool is_document_type(std::string_view media_type) {
+  return is_index_type(media_type) || is_manifest_type(media_type);
+}
+
 DocumentKind classify_document(const Json& document, std::string_view media_type, std::string_view what) {
   require_object(document, what);
   refuse_other_case(

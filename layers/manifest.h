@@ -64,6 +64,9 @@ struct Descriptor {
 // vnd.docker.reference.type), never to be treated as an image.
 bool is_attestation(const Descriptor& descriptor);
 
+// Whether content of that media type is an index or an image manifest.
+bool is_document_type(std::string_view media_type);
+
 enum class DocumentKind { kIndex, kManifest };
 // What a blob that is named as `media_type` (may be empty) is, by its own content. Throws
 // Error{kBadImage}: schema 1 ("... convert it with skopeo copy --format oci"), `manifests` beside

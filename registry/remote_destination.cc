@@ -92,6 +92,8 @@ class RegistryDestination : public ImageDestination {
     upload(std::move(blob), descriptor.digest);
   }
 
+  void await_blobs() override { uploads_.wait(); }
+
   void publish(const Descriptor& root) override {
     uploads_.wait();
     std::set<Digest> done;
@@ -181,8 +183,14 @@ class RegistryDestination : public ImageDestination {
     const auto text = document(descriptor.digest);
     if (!text) throw_bad_image(what + ": the document was not written");
     if (classify_document(parse_json(*text, what), descriptor.media_type, what) == DocumentKind::kIndex) {
-      for (const Descriptor& child : Index::parse(*text, descriptor.media_type, what).manifests)
-        collect(child, depth + 1, done, order);
+      for (const Descriptor& child : Index::parse(*text, descriptor.media_type, what).manifests) {
+        // An index of BuildKit's cache names blobs.
+        if (is_manifest_type(child.media_type)) {
+          collect(child, depth + 1, done, order);
+        } else {
+          send_document(child, done);
+        }
+      }
     } else {
       const Manifest manifest = Manifest::parse(*text, descriptor.media_type, what);
       send_document(manifest.config, done);

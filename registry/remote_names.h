@@ -6,12 +6,15 @@
 #include <string_view>
 
 #include "layers/image_name.h"
+#include "layers/manifest.h"
 
 namespace imgslim {
 
 std::string host_of(const ImageName& name);
 std::string repository_of(const ImageName& name);
 // Whether a document of that type is served under /manifests/ rather than /blobs/.
-bool is_manifest_type(std::string_view media_type);
+inline bool is_manifest_type(std::string_view media_type) {
+  return is_document_type(media_type);
+}
 
 }  // namespace imgslim

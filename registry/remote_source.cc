@@ -167,11 +167,6 @@ std::string repository_of(const ImageName& name) {
   return name.location.substr(name.location.find('/') + 1);
 }
 
-bool is_manifest_type(std::string_view media_type) {
-  return media_type == media_type::kOciIndex || media_type == media_type::kOciManifest ||
-         media_type == media_type::kDockerIndex || media_type == media_type::kDockerManifest;
-}
-
 std::unique_ptr<ImageSource> open_registry_source(const ImageName& name, const SessionPtr& session) {
   return std::make_unique<RegistrySource>(name, session);
 }

@@ -60,6 +60,21 @@ TEST_CASE("image edit: a Docker manifest in OCI media types is otherwise the sam
   CHECK(!after.is_docker());
 }
 
+TEST_CASE("image edit: what BuildKit said of the old layers goes, in any case of its letters") {
+  Json json = config().json;
+  json["Moby.BuildKit.Cache.V0"] = "eA==";
+  json["moby.buildkit.buildinfo.v1"] = "e30=";
+  json["moby.buildkit.other"] = "stays";
+  const ImageConfig before = ImageConfig::parse(dump_json(json), 2, "image a");
+  LayerChange copied;
+  const EditedImage edited = edit_image(docker_manifest(), before, {copied, rewritten(Compression::kGzip)}, {});
+  CHECK(edited.lost_inline_cache);
+  const Json after = parse_json(edited.config, "edited");
+  for (const char* gone : {"moby.buildkit.cache.v0", "Moby.BuildKit.Cache.V0", "moby.buildkit.buildinfo.v1"})
+    CHECK_FALSE(after.contains(gone));
+  CHECK(after.contains("moby.buildkit.other"));
+}
+
 TEST_CASE("image edit: Docker media types stay unless a layer is zstd") {
   struct Row {
     Manifest before;
