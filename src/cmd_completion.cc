@@ -15,6 +15,7 @@
 namespace imgslim {
 namespace {
 
+constexpr const char* kCacheActions = "report verify";
 constexpr const char* kTransports = "oci: oci-archive: docker-archive: docker:// docker-daemon:";
 
 struct Flag {
@@ -87,6 +88,13 @@ std::string names_of(const std::vector<CommandFlags>& all) {
   return text;
 }
 
+// What may stand where no flag does, besides files.
+std::string positional_words(const std::string& command) {
+  if (command == "completion") return "bash zsh fish";
+  if (command == "cache") return std::string(kCacheActions) + " " + kTransports;
+  return kTransports;
+}
+
 std::string bash(const std::vector<CommandFlags>& all) {
   std::string out = "# bash completion for imgslim\n_imgslim() {\n  local cur prev command i\n";
   out += "  cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=\n";
@@ -110,8 +118,7 @@ std::string bash(const std::vector<CommandFlags>& all) {
   out += "  esac\n  case $command in\n";
   for (const CommandFlags& command : all) {
     out += fmt::format("    {}) COMPREPLY=($(compgen -W '{}{}' -- \"$cur\") $(compgen -f -- \"$cur\")) ;;\n",
-                       command.name, words(command),
-                       command.name == "completion" ? "bash zsh fish" : kTransports);
+                       command.name, words(command), positional_words(command.name));
   }
   out += fmt::format("    *) COMPREPLY=($(compgen -W '{}--help --version' -- \"$cur\")) ;;\n", names_of(all));
   out += "  esac\n}\ncomplete -o nospace -o bashdefault -F _imgslim imgslim\n";
@@ -145,8 +152,13 @@ std::string zsh(const std::vector<CommandFlags>& all) {
         out += fmt::format("        '*--{}[{}]{}' \\\n", name, quoted(flag.description), value);
       }
     }
-    out += command.name == "completion" ? "        '1:command:' '2:shell:(bash zsh fish)' ;;\n"
-                                        : "        '*:image:_files' ;;\n";
+    if (command.name == "completion") {
+      out += "        '1:command:' '2:shell:(bash zsh fish)' ;;\n";
+    } else if (command.name == "cache") {
+      out += fmt::format("        '1:command:' '2:action:({})' '*:image:_files' ;;\n", kCacheActions);
+    } else {
+      out += "        '*:image:_files' ;;\n";
+    }
   }
   out += "  esac\n}\n_imgslim \"$@\"\n";
   return out;
@@ -168,6 +180,7 @@ std::string fish(const std::vector<CommandFlags>& all) {
       out += line + fmt::format(" -d '{}'\n", flag.description);
     }
   }
+  out += fmt::format("complete -c imgslim -n '__fish_seen_subcommand_from cache' -a '{}'\n", kCacheActions);
   out += "complete -c imgslim -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n";
   return out;
 }

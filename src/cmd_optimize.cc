@@ -34,6 +34,8 @@ struct Arguments {
   std::vector<std::string> drop;
   std::string keep_base;
   std::string config;
+  std::string buildkit_cache_from;
+  std::string buildkit_cache_to;
   OptimizeOptions options;
 };
 
@@ -77,6 +79,17 @@ void set_debug_info(const std::string& text, OptimizeOptions& options) {
     throw_usage(fmt::format("--debug-info {}: it takes keep, split or drop, the last two also with ,symbols",
                             printable(text, 40)));
   }
+}
+
+void set_buildkit_cache(const Arguments& arguments, OptimizeOptions& options) {
+  if (arguments.buildkit_cache_to.empty()) {
+    if (!arguments.buildkit_cache_from.empty())
+      throw_usage("--buildkit-cache-from needs --buildkit-cache-to: a cache is read to be published");
+    return;
+  }
+  options.buildkit_cache = parse_buildkit_cache_to(arguments.buildkit_cache_to);
+  if (!arguments.buildkit_cache_from.empty())
+    options.buildkit_cache->from = parse_source_name(arguments.buildkit_cache_from);
 }
 
 // What the repository's settings say, where the command line says nothing; lists are joined.
@@ -154,6 +167,7 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
     if (arguments.accept == name_of(evidence)) options.accept = evidence;
   }
   if (!arguments.debug_info.empty()) set_debug_info(arguments.debug_info, options);
+  set_buildkit_cache(arguments, options);
   options.compression_level = arguments.compression_level;
   options.hardlinks = !arguments.no_hardlinks;
   options.threads = common.thread_count();
@@ -221,6 +235,11 @@ Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
   app.add_option("--also-run", a.options.also_run, "another command the image is started with")
       ->type_name("COMMAND")
       ->allow_extra_args(false);
+  app.add_option("--buildkit-cache-from", a.buildkit_cache_from,
+                 "the BuildKit cache to publish (default: the source's inline one)")
+      ->type_name("REF");
+  app.add_option("--buildkit-cache-to", a.buildkit_cache_to, "publish the source's BuildKit cache there")
+      ->type_name("REF[,form=index|manifest]");
   app.add_option("--compression", a.compression, "compression of layers that are written")
       ->check(CLI::IsMember({"gzip", "zstd"}))
       ->type_name("gzip|zstd");

@@ -42,6 +42,7 @@ std::vector<std::string> formats_of(const CommandRow& row);
 Run set_up_audit(CLI::App& app, const CommonOptions& common);
 Run set_up_diff(CLI::App& app, const CommonOptions& common);
 Run set_up_hook(CLI::App& app, const CommonOptions& common);
+Run set_up_cache(CLI::App& app, const CommonOptions& common);
 Run set_up_debug_info(CLI::App& app, const CommonOptions& common);
 Run set_up_copy(CLI::App& app, const CommonOptions& common);
 Run set_up_inspect(CLI::App& app, const CommonOptions& common);

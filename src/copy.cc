@@ -27,6 +27,12 @@ constexpr auto kProgressInterval = std::chrono::milliseconds(200);
 constexpr const char* kDescribes = "vnd.docker.reference.digest";
 constexpr int kCopyReportVersion = 1;
 
+// Whether an entry of an index is no document, as in BuildKit's caches, whose layers and config are entries.
+bool names_blob(const Descriptor& entry) {
+  return !is_document_type(entry.media_type) &&
+         !entry.media_type.starts_with("application/vnd.docker.distribution.manifest.");
+}
+
 // What the image consists of, before anything moves.
 struct CopyPlan {
   std::vector<Descriptor> blobs;                              // configs and layers, each once
@@ -72,6 +78,12 @@ class Planner {
     std::vector<std::optional<Descriptor>> entries;
     bool whole = true;
     for (const Descriptor& entry : index.manifests) {
+      if (names_blob(entry)) {
+        plan_.zstd = plan_.zstd || entry.media_type.ends_with("+zstd");
+        add_blob(entry);
+        entries.push_back(entry);
+        continue;
+      }
       const bool lost = is_attestation(entry) && describes_left_out(entry);
       entries.push_back(lost ? std::nullopt : add(entry, depth + 1));
       whole = whole && entries.back() && entries.back()->digest == entry.digest;

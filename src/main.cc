@@ -26,6 +26,7 @@ constexpr CommandRow kCommands[] = {
     {"hook", "hold images to their budgets before git pushes", &set_up_hook, "text"},
     {"debug-info", "bring debug information back that was taken out", &set_up_debug_info, "text json"},
     {"copy", "bring an image from one place to another, byte for byte", &set_up_copy, "text json"},
+    {"cache", "what a build cache holds, and whether it is good", &set_up_cache, "text json"},
     {"completion", "print a completion script for a shell", &set_up_completion},
 };
 

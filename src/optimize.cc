@@ -8,6 +8,7 @@
 #include "layers/error.h"
 #include "layers/image_edit.h"
 #include "layers/image_store.h"
+#include "src/buildkit_cache_copy.h"
 #include "src/certificate.h"
 #include "src/debug_info_observer.h"
 #include "src/document_writer.h"
@@ -146,12 +147,19 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
                     destination->name()));
   }
 
+  std::optional<BuildkitCacheCopy> cache;
+  if (options.buildkit_cache) {
+    cache.emplace(*options.buildkit_cache, options.source, *source, set, options.destination, options.dry_run,
+                  stores);
+  }
+
   // Tree: every layer is read once, all digests are checked.
   const ScannedLayers layers(*source, set, options.threads, progress, [] {
     Observers observers;
     observers.push_back(make_debug_info_observer());
     return observers;
   });
+  if (cache) cache->prepare(layers, options.threads, progress);
   std::vector<std::unique_ptr<ImageWork>> works;
   for (const SourceImage& image : set.images) {
     works.push_back(std::make_unique<ImageWork>(image, options));
@@ -188,6 +196,11 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   Certificate certificate;
   if (destination && root) {
     certificate = certify(options, choice.form, *source, *root, works, writer, *destination, progress);
+    if (cache) {
+      // What both name is then there already.
+      destination->await_blobs();
+      cache->publish();
+    }
     destination->publish(*root);
   }
 
@@ -204,6 +217,7 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   report.left_out = set.left_out;
   report.transfers = stores.transfers();
   report.attestations_dropped = writer.attestations_dropped();
+  if (cache) report.buildkit_cache = cache->report();
   report.proof = certificate.text;
   report.proof_referrer = certificate.referrer;
   for (std::size_t i = 0; i < works.size(); ++i) {

@@ -10,6 +10,7 @@
 #include "layers/compression.h"
 #include "layers/image_name.h"
 #include "layers/manifest.h"
+#include "src/buildkit_cache_copy.h"
 #include "src/debug_info/debug_info.h"
 #include "src/decisions/form.h"
 #include "src/decisions/glob.h"
@@ -45,6 +46,7 @@ struct OptimizeOptions {
   std::string spool_directory;
   NetworkArguments network;
   std::optional<std::int64_t> source_date_epoch;
+  std::optional<BuildkitCacheRequest> buildkit_cache;
   bool keeps_proof = false;  // the caller writes Report::proof somewhere
 };
 

@@ -64,6 +64,19 @@ Json to_json(const DebugInfoReport& debug_info) {
   return json;
 }
 
+Json to_json(const BuildkitCacheReport& cache) {
+  Json json;
+  json["source"] =
+      Json{{"name", printable(cache.source)}, {"digest", cache.source_digest}, {"form", cache.source_form}};
+  json["result"] =
+      Json{{"name", or_null(printable(cache.destination))}, {"digest", cache.digest}, {"form", cache.form}};
+  json["records"] = to_json(cache.records);
+  json["layers"] = to_json(cache.layers);
+  json["blobs"] = Json{{"count", cache.blobs}, {"bytes", cache.bytes}};
+  json["problems"] = lines(cache.problems);
+  return json;
+}
+
 // What the table says of debug information, one line each.
 std::vector<std::string> debug_info_lines(const DebugInfoReport& debug_info) {
   std::vector<std::string> lines;
@@ -220,6 +233,7 @@ Json to_json(const Report& report) {
     json["proof"] =
         Json{{"digest", digest_of(report.proof).text()}, {"referrer", or_null(report.proof_referrer)}};
   }
+  json["buildkit_cache"] = report.buildkit_cache ? to_json(*report.buildkit_cache) : Json(nullptr);
   json["transfers"] = to_json(report.transfers);
   return json;
 }
@@ -265,6 +279,12 @@ std::string to_text(const Report& report, int width) {
     add("dry run: nothing was written; compressed sizes of rewritten layers are estimates");
   } else {
     add(fmt::format("{} {}", printable(report.destination), report.result_digest));
+  }
+  if (report.buildkit_cache) {
+    const BuildkitCacheReport& cache = *report.buildkit_cache;
+    add(fmt::format("BuildKit cache{}{} {}: {} form, {} records, {} layers, {}",
+                    cache.destination.empty() ? "" : " ", printable(cache.destination), cache.digest,
+                    cache.form, cache.records.after, cache.layers.after, human_bytes(cache.bytes)));
   }
   if (report.transfers.any()) add(to_text(report.transfers));
   return out;

@@ -70,6 +70,21 @@ struct DebugInfoReport {
   std::uint64_t compressed = 0;  // their share of the layers' compressed bytes, estimated
 };
 
+// The BuildKit cache that was published beside the result.
+struct BuildkitCacheReport {
+  std::string source;
+  std::string source_digest;
+  std::string source_form;  // "inline", "index", "manifest"
+  std::string destination;  // empty in a dry run
+  std::string digest;
+  std::string form;
+  BeforeAfter records;
+  BeforeAfter layers;
+  std::uint64_t blobs = 0;  // of its layers, each once
+  std::uint64_t bytes = 0;
+  std::vector<std::string> problems;  // of the source's cache
+};
+
 struct PlatformReport {
   std::string platform;
   std::string source_digest;
@@ -104,6 +119,7 @@ struct Report {
   std::string proof;  // the certificate; empty in a dry run
   std::string
       proof_referrer;  // digest of its manifest beside the result; empty: the destination has no place
+  std::optional<BuildkitCacheReport> buildkit_cache;
   TransferReport transfers;
 };
 

@@ -13,5 +13,7 @@ bash -n "$work/bash"
     fail "bash does not complete --dry"
 [ "$(bash -c ". '$work/bash'; COMP_WORDS=(imgslim optimize --form ti); COMP_CWORD=3; _imgslim; echo \"\${COMPREPLY[*]}\"")" = tidy ] ||
     fail "bash does not complete a form"
+[ "$(bash -c ". '$work/bash'; COMP_WORDS=(imgslim cache ver); COMP_CWORD=2; _imgslim; echo \"\${COMPREPLY[*]}\"")" = verify ] ||
+    fail "bash does not complete what cache does"
 if command -v zsh > /dev/null; then zsh -n "$work/zsh"; fi
 if command -v fish > /dev/null; then fish -n "$work/fish"; fi

@@ -12,6 +12,14 @@ f x random:50000:1
 layer gzip
 w x
 D
+image app > /dev/null <<D
+config '{"moby.buildkit.cache.v0": "$(python3 "$support/buildkit_cache.py" key 2)"}'
+layer gzip
+f usr/local/bin/app file:/bin/true mode=0755
+f x random:50000:1
+layer gzip
+w x
+D
 "$imgslim" optimize -q oci:build docker-archive:app.tar:app:latest > /dev/null
 git init -q . || skip "git is not installed"
 mkdir bin
