@@ -264,6 +264,8 @@ std::optional<HttpFault> fault_of(const HttpTransfer& transfer) {
     case CURLE_SSL_ISSUER_ERROR:
       return HttpFault{Kind::kTrust,
                        printable(transfer.error_text[0] != '\0' ? std::string(transfer.error_text) : text())};
+    case CURLE_SSL_CLIENTCERT:
+      return HttpFault{Kind::kTrust, "the server asks for a client's certificate; certs.d may hold one"};
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_HTTP2:
