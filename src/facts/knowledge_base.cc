@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "src/facts/knowledge_tables.h"
+
 namespace imgslim {
 
 namespace {
@@ -55,6 +57,14 @@ const KnowledgeRow* row_of_object(const std::vector<KnowledgeRow>& rows, std::st
   return nullptr;
 }
 
+// The first row that matches counts.
+std::vector<KnowledgeRow> joined(std::initializer_list<const std::vector<KnowledgeRow>*> tables) {
+  std::vector<KnowledgeRow> rows;
+  for (const auto* table : tables)
+    rows.insert(rows.end(), table->begin(), table->end());
+  return rows;
+}
+
 }  // namespace
 
 bool matches_glob(std::string_view text, std::string_view glob) {
@@ -79,6 +89,20 @@ bool matches_glob(std::string_view text, std::string_view glob) {
   while (g < glob.size() && glob[g] == '*')
     ++g;
   return g == glob.size();
+}
+
+const std::vector<KnowledgeRow>& dlopen_knowledge() {
+  static const std::vector<KnowledgeRow> rows =
+      joined({&rows_of_dlopen_system(), &rows_of_dlopen_security(), &rows_of_dlopen_graphics(),
+              &rows_of_dlopen_languages(), &rows_of_dlopen_programs(), &rows_of_dlopen_go()});
+  return rows;
+}
+
+const std::vector<KnowledgeRow>& exec_knowledge() {
+  static const std::vector<KnowledgeRow> rows =
+      joined({&rows_of_exec_services(), &rows_of_exec_containers(), &rows_of_exec_go(),
+              &rows_of_exec_programs(), &rows_of_exec_libraries()});
+  return rows;
 }
 
 const KnowledgeRow* dlopen_row_of(std::string_view object) {

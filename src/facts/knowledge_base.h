@@ -20,18 +20,18 @@ enum class KnowledgeKind : std::uint8_t {
 
 struct KnowledgeRow {
   KnowledgeKind kind = KnowledgeKind::kLibrary;
-  std::string_view key;                     // '*' stands for anything, in SONAMEs and file names
-  std::vector<std::string_view> names;      // SONAMEs to load, or programs to start
-  std::vector<std::string_view> paths;      // globs of files to keep where they exist; {LIB}: the folder of
-                                            // the object itself
-  std::vector<std::string_view> variables;  // of the environment, that name other files
-  std::string_view trigger;                 // what makes it happen
+  std::string_view key = {};                 // '*' stands for anything, in SONAMEs and file names
+  std::vector<std::string_view> names = {};  // SONAMEs to load, or programs to start
+  std::vector<std::string_view> paths = {};  // globs of files to keep where they exist; {LIB}: the folder of
+                                             // the object itself
+  std::vector<std::string_view> variables = {};  // of the environment, that name other files
+  std::string_view trigger = {};                 // what makes it happen
   // The program goes on without a missing target: it takes another way, leaves out a facility that is an
   // extra, or misses what only a configuration of the user's own names. Nothing is kept for it then. Where a
   // request that is the program's ordinary work ends in an error instead, this is false, and what the image
   // has is kept.
   bool missing_handled = false;
-  std::string_view source;  // where this was read
+  std::string_view source = {};  // where this was read
 };
 
 // Rows about dlopen and data files, and about programs started.

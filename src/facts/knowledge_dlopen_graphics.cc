@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Libraries of desktops, graphics, sound and computing devices that load others or data.
+#include "src/facts/knowledge_tables.h"
+
+namespace imgslim {
+
+namespace {
+
+using Kind = KnowledgeKind;
+
+const std::vector<KnowledgeRow> kRows = {
+    {.kind = Kind::kLibrary,
+     .key = "libgio-2.0.so.0",
+     .paths = {"{LIB}/gio/modules/*.so", "{LIB}/gio/modules/giomodule.cache"},
+     .variables = {"GIO_MODULE_DIR", "GIO_EXTRA_MODULES"},
+     .trigger = "first use of a GIO extension point (TLS, proxy, settings)",
+     .source = "glib gio/giomodule.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libgmodule-2.0.so.0",
+     .trigger = "g_module_open by a caller; the caller's own row or name counts",
+     .source = "glib gmodule/gmodule.c, gmodule/gmodule-dl.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libgdk_pixbuf-2.0.so.0",
+     .paths = {"{LIB}/gdk-pixbuf-2.0/*/loaders.cache", "{LIB}/gdk-pixbuf-2.0/*/loaders/*.so"},
+     .variables = {"GDK_PIXBUF_MODULE_FILE", "GDK_PIXBUF_MODULEDIR"},
+     .trigger = "an image format that is not built in",
+     .source = "gdk-pixbuf gdk-pixbuf-io.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libasound.so.2",
+     .paths = {"{LIB}/alsa-lib/*.so", "/usr/share/alsa/*", "/etc/asound.conf"},
+     .variables = {"ALSA_CONFIG_PATH", "ALSA_PLUGIN_DIR"},
+     .trigger = "plugin named in the configuration",
+     .source = "alsa-lib src/dlmisc.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libX11.so.6",
+     .names = {"libXcursor.so.1", "libXcursor.so"},
+     .paths = {"/usr/share/X11/*", "/usr/share/X11/locale/*", "/usr/share/X11/locale/*/*",
+               "{LIB}/X11/locale/*"},
+     .variables = {"XLOCALEDIR"},
+     .trigger = "cursor of a window; input methods",
+     .source = "libX11 src/CrGlCur.c open_library: goes on without; src/xlibi18n/XlcDL.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libGLX.so.0",
+     .paths = {"{LIB}/libGLX_*.so.0"},
+     .variables = {"__GLX_VENDOR_LIBRARY_NAME"},
+     .trigger = "vendor of the display: in the image, or brought in with the host's driver",
+     .source = "libglvnd src/GLX/libglxmapping.c: without a vendor no screen has GLX"},
+    {.kind = Kind::kLibrary,
+     .key = "libEGL.so.1",
+     .paths = {"/usr/share/glvnd/egl_vendor.d/*", "/etc/glvnd/egl_vendor.d/*", "{LIB}/libEGL_*.so.0"},
+     .variables = {"__EGL_VENDOR_LIBRARY_DIRS"},
+     .trigger = "vendor of the display: in the image, or brought in with the host's driver",
+     .source = "libglvnd src/EGL/libeglvendor.c: without a vendor there is no display"},
+    {.kind = Kind::kLibrary,
+     .key = "libGLdispatch.so.0",
+     .trigger = "none of its own",
+     .missing_handled = true,
+     .source = "libglvnd src/util/glvnd_pthread.c: only what is loaded already"},
+    {.kind = Kind::kLibrary,
+     .key = "libEGL_mesa.so.0",
+     .paths = {"{LIB}/dri/*.so"},
+     .variables = {"LIBGL_DRIVERS_PATH"},
+     .trigger = "driver of the device",
+     .source = "mesa src/loader/loader.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libGLX_mesa.so.0",
+     .paths = {"{LIB}/dri/*.so"},
+     .variables = {"LIBGL_DRIVERS_PATH"},
+     .trigger = "driver of the device",
+     .source = "mesa src/loader/loader.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libgbm.so.1",
+     .paths = {"{LIB}/gbm/*.so", "{LIB}/dri/*.so"},
+     .variables = {"GBM_BACKENDS_PATH"},
+     .trigger = "backend of the device",
+     .source = "mesa src/gbm/main/backend.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libOpenCL.so.1",
+     .paths = {"/etc/OpenCL/vendors/*", "{LIB}/libpocl.so.*", "{LIB}/libMesaOpenCL.so.*",
+               "{LIB}/libRusticlOpenCL.so.*", "{LIB}/intel-opencl/*.so"},
+     .variables = {"OCL_ICD_VENDORS"},
+     .trigger = "client drivers that /etc/OpenCL/vendors names: in the image, or brought in by the host",
+     .source = "ocl-icd ocl_icd_loader.c _load_icd: a missing one is skipped, so its devices are"},
+    {.kind = Kind::kLibrary,
+     .key = "libvulkan.so.1",
+     .paths = {"/usr/share/vulkan/*/*", "/etc/vulkan/*/*", "{LIB}/libvulkan_*.so", "{LIB}/libVkLayer_*.so"},
+     .variables = {"VK_ICD_FILENAMES", "VK_DRIVER_FILES", "VK_LAYER_PATH"},
+     .trigger = "client drivers and layers that its folders name: in the image, or brought in by the host",
+     .source = "Vulkan-Loader loader/loader.c loader_scanned_icd_add, loader_open_layer_file: a missing one "
+               "is skipped, so its devices are"},
+    {.kind = Kind::kLibrary,
+     .key = "libgomp.so.1",
+     .paths = {"{LIB}/libgomp-plugin-*.so.1"},
+     .trigger = "offloading targets that the compiler was built with",
+     .source = "gcc libgomp/target.c gomp_target_init: without its plugin a device is left out and the host "
+               "computes"},
+    {.kind = Kind::kLibrary,
+     .key = "libheif.so.1",
+     .paths = {"{LIB}/libheif/*.so", "{LIB}/libheif/plugins/*.so"},
+     .variables = {"LIBHEIF_PLUGIN_PATH"},
+     .trigger = "codec of an image",
+     .source = "libheif libheif/plugins_unix.cc"},
+    {.kind = Kind::kLibrary,
+     .key = "libLLVM-*.so.1",
+     .trigger = "plugins named by the program's options",
+     .missing_handled = true,
+     .source = "llvm lib/Support/DynamicLibrary.cpp: the file that the caller names"},
+};
+
+}  // namespace
+
+const std::vector<KnowledgeRow>& rows_of_dlopen_graphics() {
+  return kRows;
+}
+
+}  // namespace imgslim

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Libraries of cryptography, sign-in and directories that load others or data.
+#include "src/facts/knowledge_tables.h"
+
+namespace imgslim {
+
+namespace {
+
+using Kind = KnowledgeKind;
+
+const std::vector<KnowledgeRow> kRows = {
+    {.kind = Kind::kLibrary,
+     .key = "libcrypto.so.3",
+     .paths = {"{LIB}/ossl-modules/*.so", "{LIB}/engines-3/*.so", "/usr/lib/ssl/openssl.cnf",
+               "/etc/ssl/openssl.cnf", "/usr/lib/ssl/certs", "/usr/lib/ssl/private", "/usr/lib/ssl/cert.pem"},
+     .variables = {"OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "SSL_CERT_FILE", "SSL_CERT_DIR"},
+     .trigger = "a provider or engine named in openssl.cnf or by the program",
+     .source = "openssl 3.0 crypto/dso/dso_dlfcn.c, crypto/provider_core.c; config(5ssl); OPENSSLDIR, "
+               "ENGINESDIR, MODULESDIR in the library"},
+    {.kind = Kind::kLibrary,
+     .key = "libcrypto.so.1.1",
+     .paths = {"{LIB}/engines-1.1/*.so", "/usr/lib/ssl/openssl.cnf", "/etc/ssl/openssl.cnf"},
+     .variables = {"OPENSSL_CONF", "OPENSSL_ENGINES", "SSL_CERT_FILE", "SSL_CERT_DIR"},
+     .trigger = "an engine named in openssl.cnf or by the program",
+     .source = "openssl 1.1.1 crypto/dso/dso_dlfcn.c, crypto/engine/eng_dyn.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libpam.so.0",
+     .paths = {"/etc/pam.d/*", "/etc/pam.conf", "/usr/lib/pam.d/*", "{LIB}/security/pam_*.so"},
+     .trigger = "every PAM conversation, by the service's file",
+     .source = "Linux-PAM libpam/pam_handlers.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libkrb5.so.3",
+     .paths = {"/etc/krb5.conf", "/etc/krb5.conf.d/*", "{LIB}/krb5/plugins/*/*.so"},
+     .variables = {"KRB5_CONFIG", "KRB5_KTNAME", "KRB5CCNAME"},
+     .trigger = "first krb5 context: pre-authentication, locate, localauth plugins",
+     .source = "krb5 src/lib/krb5/krb/plugin.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libkrb5support.so.0",
+     .paths = {"{LIB}/krb5/plugins/*/*.so"},
+     .variables = {"KRB5_CONFIG"},
+     .trigger = "plugins of libkrb5 and of the GSS mechanism glue",
+     .source = "krb5 src/util/support/plugins.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libgssapi_krb5.so.2",
+     .paths = {"/etc/gss/mech", "/etc/gss/mech.d/*", "{LIB}/gss/*.so", "/etc/krb5.conf"},
+     .variables = {"KRB5_CONFIG", "GSS_MECH_CONFIG"},
+     .trigger = "first GSS-API call: mechanisms listed in /etc/gss",
+     .source = "krb5 src/lib/gssapi/mechglue/g_initialize.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libsasl2.so.2",
+     .paths = {"{LIB}/sasl2/*.so*", "/usr/lib/sasl2/*", "/etc/sasl2/*"},
+     .variables = {"SASL_PATH", "SASL_CONF_PATH"},
+     .trigger = "sasl_client_init, sasl_server_init: every plugin of the folder",
+     .source = "cyrus-sasl lib/dlopen.c"},
+    {.kind = Kind::kLibrary,
+     .key = "libp11-kit.so.0",
+     .paths = {"/usr/share/p11-kit/modules/*", "/etc/pkcs11/pkcs11.conf", "/etc/pkcs11/modules/*",
+               "{LIB}/pkcs11/*.so"},
+     .trigger = "modules of its configuration (trust store, tokens)",
+     .source = "p11-kit p11-kit/modules.c, p11-kit/conf.c; pkcs11.conf(5)"},
+    {.kind = Kind::kLibrary,
+     .key = "libcurl*.so.4",
+     .paths = {"/etc/ssl/certs/ca-certificates.crt"},
+     .variables = {"SSLKEYLOGFILE"},
+     .trigger = "TLS; the library itself loads nothing",
+     .source = "curl lib/vtls; Debian's configure flag --with-ca-bundle"},
+    {.kind = Kind::kLibrary,
+     .key = "libldap*.so.*",
+     .paths = {"/etc/ldap/ldap.conf", "/etc/openldap/ldap.conf"},
+     .variables = {"LDAPCONF", "LDAPRC", "LDAPTLS_CACERT"},
+     .trigger = "options at initialisation; SASL by libsasl2",
+     .source = "openldap libraries/libldap/init.c; ldap.conf(5)"},
+    {.kind = Kind::kLibrary,
+     .key = "librhash.so.*",
+     .names = {"libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so"},
+     .trigger = "faster hashes of OpenSSL",
+     .missing_handled = true,
+     .source = "RHash librhash/plug_openssl.c: its own code without"},
+    {.kind = Kind::kLibrary,
+     .key = "libengine*.so",
+     .trigger = "an engine's own library",
+     .source = "openssl engines"},
+    {.kind = Kind::kLibrary,
+     .key = "libunbound.so.8",
+     .paths = {"/etc/unbound/root.key"},
+     .trigger = "trust anchor of validation; the module loader of the server is left out",
+     .source = "unbound libunbound/libunbound.c, dynlibmod/dynlibmod.c"},
+};
+
+}  // namespace
+
+const std::vector<KnowledgeRow>& rows_of_dlopen_security() {
+  return kRows;
+}
+
+}  // namespace imgslim

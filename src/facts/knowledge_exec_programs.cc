@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs that start others.
+#include "src/facts/knowledge_tables.h"
+
+namespace imgslim {
+
+namespace {
+
+using Kind = KnowledgeKind;
+
+// Seen through where they are a command of the image.
+constexpr std::string_view kWrappers[] = {"env",     "tini",   "tini-static", "dumb-init", "gosu",
+                                          "su-exec", "nice",   "nohup",       "timeout",   "setpriv",
+                                          "chroot",  "setsid", "stdbuf",      "catatonit", "docker-init"};
+constexpr std::string_view kShells[] = {"sh", "dash", "bash", "ash", "busybox"};
+
+const std::vector<KnowledgeRow> kRows = {
+    {.kind = Kind::kProgram,
+     .key = "git",
+     .names = {"sh",    "basename", "cat",  "chmod", "cp",    "cut",    "diff",  "dirname",
+               "expr",  "grep",     "head", "ls",    "mkdir", "mktemp", "mv",    "rm",
+               "rmdir", "sed",      "sort", "tail",  "touch", "tr",     "uname", "wc"},
+     .paths = {"/usr/lib/git-core/*", "/usr/libexec/git-core/*", "/usr/share/git-core/templates/*"},
+     .trigger = "helper commands of its own, aliases, hooks, pager and editor, ssh and https transports",
+     .source = "git run-command.c, exec-cmd.c; its scripts git-sh-setup, git-submodule, git-mergetool, "
+               "git-subtree"},
+    {.kind = Kind::kProgram,
+     .key = "git-*",
+     .names = {"git", "sh"},
+     .paths = {"/usr/lib/git-core/*"},
+     .trigger = "helper commands of git",
+     .source = "git run-command.c"},
+    {.kind = Kind::kProgram,
+     .key = "scalar",
+     .names = {"git", "sh"},
+     .paths = {"/usr/lib/git-core/*"},
+     .trigger = "helper commands of git",
+     .source = "git scalar.c: run_git"},
+    {.kind = Kind::kProgram,
+     .key = "sort",
+     .trigger = "--compress-program",
+     .missing_handled = true,
+     .source = "coreutils sort.c maybe_create_temp: the program is the user's"},
+    {.kind = Kind::kProgram,
+     .key = "split",
+     .names = {"sh"},
+     .trigger = "--filter",
+     .source = "coreutils split.c create: SHELL or /bin/sh -c"},
+    {.kind = Kind::kProgram,
+     .key = "install",
+     .names = {"strip"},
+     .trigger = "-s",
+     .source = "coreutils install.c strip: asked for by an option, an error without"},
+    {.kind = Kind::kProgram,
+     .key = "sed",
+     .names = {"sh"},
+     .trigger = "the command e and the flag e",
+     .source = "GNU sed execute.c: popen, system"},
+    {.kind = Kind::kProgram,
+     .key = "diff",
+     .names = {"pr"},
+     .trigger = "-l",
+     .source = "diffutils util.c begin_output: asked for by an option, an error without"},
+    {.kind = Kind::kProgram,
+     .key = "find",
+     .trigger = "-exec, -ok and their kin",
+     .missing_handled = true,
+     .source = "findutils pred.c launch: the command is an argument"},
+    {.kind = Kind::kProgram,
+     .key = "xargs",
+     .names = {"echo"},
+     .trigger = "its own arguments: a wrapper",
+     .source = "findutils xargs.c: echo where no command is given"},
+    {.kind = Kind::kProgram,
+     .key = "gawk",
+     .names = {"sh"},
+     .trigger = "system(), pipes",
+     .source = "gawk io.c, builtin.c: /bin/sh -c"},
+    {.kind = Kind::kProgram,
+     .key = "mawk",
+     .names = {"sh"},
+     .trigger = "system(), pipes",
+     .source = "mawk files.c, bi_funct.c: /bin/sh -c"},
+    {.kind = Kind::kProgram,
+     .key = "tar",
+     .names = {"sh", "gzip", "bzip2", "xz", "zstd", "lzip", "lzma", "lzop", "compress"},
+     .trigger = "compressed archives, --to-command, --use-compress-program",
+     .source = "GNU tar buffer.c, system.c"},
+    {.kind = Kind::kProgram,
+     .key = "ssh",
+     .names = {"sh", "ssh-askpass", "ssh-sk-helper", "ssh-pkcs11-helper"},
+     .paths = {"/usr/lib/openssh/ssh-*-helper", "/usr/libexec/openssh/ssh-*-helper",
+               "/usr/lib/ssh/ssh-*-helper"},
+     .trigger = "ProxyCommand, LocalCommand, keys in hardware, askpass",
+     .source = "openssh sshconnect.c, ssh-sk-client.c start_helper, ssh-pkcs11-client.c: that key or host is "
+               "an error without; readpass.c: no question without a terminal helper"},
+    {.kind = Kind::kProgram,
+     .key = "openssl",
+     .trigger = "none in ordinary use",
+     .missing_handled = true,
+     .source = "openssl apps/ (s_time, CA.pl aside)"},
+    {.kind = Kind::kProgram,
+     .key = "python3*",
+     .names = {"/bin/sh"},
+     .trigger = "os.system, subprocess: the script's own",
+     .source = "cpython Lib/subprocess.py"},
+    {.kind = Kind::kProgram,
+     .key = "perl*",
+     .names = {"/bin/sh"},
+     .trigger = "system and backquotes: the script's own",
+     .source = "perl doio.c"},
+    {.kind = Kind::kProgram,
+     .key = "runc",
+     .names = {"/proc/self/exe", "criu", "newuidmap", "newgidmap"},
+     .trigger = "itself as init; criu for checkpoints; id maps when rootless",
+     .source = "runc libcontainer/container_linux.go:575,1132, criu_linux.go:927: checkpoints and rootless "
+               "containers are an error without"},
+    {.kind = Kind::kProgram,
+     .key = "crun",
+     .names = {"/proc/self/exe", "newuidmap", "newgidmap", "criu"},
+     .trigger = "id maps when rootless, checkpoints",
+     .source = "crun src/libcrun/linux.c:4051 uidgidmap_helper, criu.c: rootless containers and checkpoints "
+               "are an error without"},
+};
+
+std::vector<KnowledgeRow> all_rows() {
+  std::vector<KnowledgeRow> rows = kRows;
+  for (const std::string_view shell : kShells) {
+    rows.push_back({.kind = Kind::kProgram,
+                    .key = shell,
+                    .trigger = "the words of its script",
+                    .missing_handled = true,
+                    .source = "the script is read as such; POSIX Shell Command Language 2.9.1"});
+  }
+  for (const std::string_view wrapper : kWrappers) {
+    rows.push_back({.kind = Kind::kProgram,
+                    .key = wrapper,
+                    .trigger = "its own arguments: a wrapper",
+                    .missing_handled = true,
+                    .source = "the command is read from the image's configuration; man page of each"});
+  }
+  return rows;
+}
+
+}  // namespace
+
+const std::vector<KnowledgeRow>& rows_of_exec_programs() {
+  static const std::vector<KnowledgeRow> rows = all_rows();
+  return rows;
+}
+
+}  // namespace imgslim
