@@ -20,6 +20,11 @@ struct CodeState {
     CodeValues values;
     int width = 8;     // bytes, of a text the first
     bool cut = false;  // its end was written over
+    // What a load of some bytes from its start gives.
+    CodeValues load(int bytes) const {
+      const bool other_width = width < bytes || (bytes < 4 && width != bytes);
+      return cut || other_width ? CodeValues::nothing_known() : values;
+    }
     bool operator==(const Word&) const = default;
   };
   std::array<CodeValues, kRegisters> registers;
@@ -30,6 +35,12 @@ struct CodeState {
   // `forget`, what differs becomes unknown. Whether anything changed.
   bool meet(const CodeState& other, std::uint64_t loop, bool forget);
 };
+
+inline constexpr std::int64_t kEscapedBytes = 256;  // a callee may write this far behind an address it got
+inline constexpr std::int64_t kLongestCopy = 16384;
+inline constexpr std::size_t kMostPlaces = 1024;
+
+CodeValues with_origin(CodeValues values, std::uint64_t origin);
 
 class CodeStep {
  public:
@@ -48,6 +59,7 @@ class CodeStep {
     bool unstepped = false;  // before the step of the round
   };
 
+  // code_memory.cc
   CodeValues read(const CodeOperand& operand, int width);
   CodeValues read_word(const CodeOperand& memory, int word, int width);
   CodeValues address_of(const CodeOperand& memory);
@@ -60,6 +72,7 @@ class CodeStep {
   void store(const CodeValues& place, const CodeValues& values, int width);
   void store_at(const CodeState::Place& place, const CodeValues& values, int width, bool surely);
   void forget_from(const CodeState::Place& place, std::int64_t length);
+  void copy(const CodeValues& to, const CodeValues& from, std::int64_t bytes);
 
   // Texts: code_buffers.cc.
   static std::optional<CodeState::Place> place_of(const CodeValue& address);
@@ -74,22 +87,23 @@ class CodeStep {
   // What the callee returns, if that is known.
   std::optional<CodeValues> write_text(const TextEffect& text, const CodeCall& call);
   CodeBuffer buffer_at(const CodeValues& address) const;
-  // Variables of the frame that Go closures behind a pointer can write.
-  void forget_captured(const CodeValues& pointer);
-  // The Go closures that a pointer may lead to.
-  void add_closures(const CodeValues& pointer, std::vector<CodeClosure>& closures);
 
   CodeValues difference_or_sum(const CodeInstruction& instruction);
   void move(const CodeInstruction& instruction);
   void select(const CodeInstruction& instruction);
   void compare(const CodeInstruction& instruction);
-  void copy(const CodeValues& to, const CodeValues& from, std::int64_t bytes);
+  void push_pop(const CodeInstruction& instruction);
+
+  // code_calls.cc
   void leave(const CodeInstruction& instruction);
   void resolve(const CodeOperand& target, CodeCall& call);
   void add_arguments(CodeCall& call);
   void after_call(const CodeInstruction& instruction, const CodeCall& call);
-  void push_pop(const CodeInstruction& instruction);
   void record_return(const CodeInstruction& instruction);
+  // Variables of the frame that Go closures behind a pointer can write.
+  void forget_captured(const CodeValues& pointer);
+  // The Go closures that a pointer may lead to.
+  void add_closures(const CodeValues& pointer, std::vector<CodeClosure>& closures);
 
   const FlowInput& input_;
   CodeState& state_;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "src/facts/code_numbers.h"
+
 namespace imgslim {
 
 namespace {
@@ -12,19 +14,6 @@ using Kind = CodeValue::Kind;
 
 constexpr std::int64_t kLongestStride = 4096;     // of a loop's own step
 constexpr std::int64_t kLargestStride = 1 << 20;  // of what is computed from it
-
-// Sums wrap as the machine's do.
-std::int64_t sum(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-}
-
-std::int64_t difference(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
-}
-
-std::int64_t product(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
-}
 
 bool can_be_moved(Kind kind) {
   return kind == Kind::kConstant || kind == Kind::kStack || kind == Kind::kObject || kind == Kind::kRange ||
