@@ -64,9 +64,38 @@ class CodeTexts {
   struct Pair;
   std::vector<CodeText> texts_of(const FunctionFlow& flow, const CodeCall& call, const TextArgument& argument,
                                  int depth) const;
-  // What the closures of `function` that `caller` makes captured; nothing where they are not all seen.
-  std::vector<CodeText> captured_texts(const CallSite& caller, std::uint64_t function,
-                                       const TextArgument& argument) const;
+
+  // code_c_texts.cc
+  std::vector<CodeText> c_argument(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
+                                   int depth) const;
+  std::vector<CodeText> c_texts(const FunctionFlow& flow, const CodeValues& values, const CodeBuffer* buffer,
+                                int depth) const;
+  void add_c_result(const FunctionFlow& flow, const CodeValue& result, int depth,
+                    std::vector<CodeText>& texts) const;
+  void add_c_table(const FunctionFlow& flow, const CodeValue& table, std::vector<CodeText>& texts) const;
+  void add_c_rows(const FunctionFlow& flow, const CodeValue& rows, std::vector<CodeText>& texts) const;
+
+  // code_built_texts.cc: what a buffer holds, what a call wrote into one, and the result of a format.
+  std::vector<CodeText> buffer_texts(const FunctionFlow& flow, const CodeBuffer& buffer, int depth) const;
+  std::vector<CodeText> written_texts(const FunctionFlow& flow, std::uint64_t site, int depth) const;
+  std::vector<CodeText> formatted(const FunctionFlow& flow, const CodeCall& call, std::size_t format,
+                                  int depth) const;
+  std::vector<CodeText> conversion(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
+                                   std::string_view directive, int depth) const;
+
+  // code_go_texts.cc
+  std::vector<CodeText> go_texts(const FunctionFlow& flow, const CodeValues& pointers,
+                                 const CodeValues& lengths, int depth) const;
+  void add_pair(const FunctionFlow& flow, const Pair& pair, int depth, std::vector<CodeText>& texts) const;
+  void add_go_result(const FunctionFlow& flow, const CodeValue& result, int depth,
+                     std::vector<CodeText>& texts) const;
+  void add_go_table(const FunctionFlow& flow, const CodeValue& table, std::vector<CodeText>& texts) const;
+  std::vector<CodeText> joined(const FunctionFlow& flow, const CodeCall& call, std::size_t count,
+                               int depth) const;
+  std::optional<std::string> go_string(std::uint64_t address, std::uint64_t length) const;
+  void find_arguments_variable();
+
+  // code_returned_texts.cc
   // What a function of the program's own returns to this call in a word and the next; nothing if that cannot
   // be followed.
   std::vector<CodeText> returned_texts(const FunctionFlow& flow, const CodeCall& call, std::int64_t word,
@@ -76,31 +105,9 @@ class CodeTexts {
   std::vector<CodeText> with_arguments(const FunctionFlow& flow, const CodeCall& call,
                                        const std::vector<CodeText>& texts, std::uint64_t callee,
                                        int depth) const;
-  std::vector<CodeText> c_texts(const FunctionFlow& flow, const CodeValues& values, const CodeBuffer* buffer,
-                                int depth) const;
-  std::vector<CodeText> c_argument(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
-                                   int depth) const;
-  // code_built_texts.cc: what a buffer holds, what a call wrote into one, and the result of a format.
-  std::vector<CodeText> buffer_texts(const FunctionFlow& flow, const CodeBuffer& buffer, int depth) const;
-  std::vector<CodeText> written_texts(const FunctionFlow& flow, std::uint64_t site, int depth) const;
-  std::vector<CodeText> formatted(const FunctionFlow& flow, const CodeCall& call, std::size_t format,
-                                  int depth) const;
-  std::vector<CodeText> conversion(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
-                                   std::string_view directive, int depth) const;
-  std::vector<CodeText> go_texts(const FunctionFlow& flow, const CodeValues& pointers,
-                                 const CodeValues& lengths, int depth) const;
-  void add_pair(const FunctionFlow& flow, const Pair& pair, int depth, std::vector<CodeText>& texts) const;
-  void add_go_result(const FunctionFlow& flow, const CodeValue& result, int depth,
-                     std::vector<CodeText>& texts) const;
-  void add_c_result(const FunctionFlow& flow, const CodeValue& result, int depth,
-                    std::vector<CodeText>& texts) const;
-  void add_c_table(const FunctionFlow& flow, const CodeValue& table, std::vector<CodeText>& texts) const;
-  void add_c_rows(const FunctionFlow& flow, const CodeValue& rows, std::vector<CodeText>& texts) const;
-  void add_go_table(const FunctionFlow& flow, const CodeValue& table, std::vector<CodeText>& texts) const;
-  std::vector<CodeText> joined(const FunctionFlow& flow, const CodeCall& call, std::size_t count,
-                               int depth) const;
-  std::optional<std::string> go_string(std::uint64_t address, std::uint64_t length) const;
-  void find_arguments_variable();
+  // What the closures of `function` that `caller` makes captured; nothing where they are not all seen.
+  std::vector<CodeText> captured_texts(const CallSite& caller, std::uint64_t function,
+                                       const TextArgument& argument) const;
 
   const CallSites& sites_;
   mutable std::map<std::uint64_t, std::shared_ptr<const FunctionFlow>> followed_;
