@@ -76,20 +76,7 @@ CodeOperand operand_of(const cs_arm64_op& from) {
 void note_changes(csh handle, const cs_insn& raw, CodeInstruction& result) {
   result.operation = Operation::kOther;
   result.first = {};
-  cs_regs reads;
-  cs_regs writes;
-  std::uint8_t read_count = 0;
-  std::uint8_t write_count = 0;
-  if (cs_regs_access(handle, &raw, reads, &read_count, writes, &write_count) == CS_ERR_OK) {
-    for (std::uint8_t i = 0; i < write_count; ++i) {
-      const int number = register_number(writes[i]);
-      if (number >= kFirstVectorRegister) {
-        result.changed_vectors |= 1u << ((number - kFirstVectorRegister) / 2);
-      } else if (number != kNoRegister) {
-        result.changed |= 1u << number;
-      }
-    }
-  }
+  note_written(handle, raw, register_number, result);
   // Capstone 4 does not call the destination of every instruction written.
   const cs_arm64& detail = raw.detail->arm64;
   if (detail.op_count == 0 || detail.operands[0].type != ARM64_OP_REG || detail.cc == ARM64_CC_INVALID)
@@ -275,6 +262,22 @@ class Aarch64Instruction {
     return true;
   }
 
+  bool store(std::uint8_t width) {
+    CodeOperand place;
+    if (!memory(1, place)) return false;
+    pair(Operation::kMove, place, operand(0));
+    result_.width = width;
+    return true;
+  }
+
+  bool pair(Operation operation, const CodeOperand& first, const CodeOperand& second) {
+    result_.operation = operation;
+    result_.first = first;
+    result_.second = second;
+    result_.width = width_of(detail_.operands[0]);
+    return true;
+  }
+
   bool read_memory() {
     CodeOperand place;
     switch (raw_.id) {
@@ -301,37 +304,20 @@ class Aarch64Instruction {
         return true;
       case ARM64_INS_STRB:
       case ARM64_INS_STURB:
+        return store(1);
       case ARM64_INS_STRH:
       case ARM64_INS_STURH:
-        if (!memory(1, place)) return false;
-        result_.operation = Operation::kMove;
-        result_.first = place;
-        result_.second = operand(0);
-        result_.width = raw_.id == ARM64_INS_STRB || raw_.id == ARM64_INS_STURB ? 1 : 2;
-        return true;
+        return store(2);
       case ARM64_INS_STR:
       case ARM64_INS_STUR:
-        if (!memory(1, place)) return false;
-        result_.operation = Operation::kMove;
-        result_.first = place;
-        result_.second = operand(0);
-        result_.width = width_of(detail_.operands[0]);
-        return true;
+        return store(width_of(detail_.operands[0]));
       case ARM64_INS_LDP:
-        if (!memory(2, place)) return false;
-        result_.operation = Operation::kLoadPair;
-        result_.first = operand(0);
-        result_.second = place;
+        if (!memory(2, place) || !pair(Operation::kLoadPair, operand(0), place)) return false;
         result_.fourth = operand(1);
-        result_.width = width_of(detail_.operands[0]);
         return true;
       case ARM64_INS_STP:
-        if (!memory(2, place)) return false;
-        result_.operation = Operation::kStorePair;
-        result_.first = place;
-        result_.second = operand(0);
+        if (!memory(2, place) || !pair(Operation::kStorePair, place, operand(0))) return false;
         result_.third = operand(1);
-        result_.width = width_of(detail_.operands[0]);
         return true;
       default:
         if (is_store(raw_.id)) {

@@ -122,20 +122,7 @@ bool is_conditional_move(unsigned id) {
 // What an instruction without a model may change.
 void note_changes(csh handle, const cs_insn& raw, CodeInstruction& result) {
   result.operation = Operation::kOther;
-  cs_regs reads;
-  cs_regs writes;
-  std::uint8_t read_count = 0;
-  std::uint8_t write_count = 0;
-  if (cs_regs_access(handle, &raw, reads, &read_count, writes, &write_count) == CS_ERR_OK) {
-    for (std::uint8_t i = 0; i < write_count; ++i) {
-      const int number = register_number(writes[i]);
-      if (number >= kFirstVectorRegister) {
-        result.changed_vectors |= 1u << ((number - kFirstVectorRegister) / 2);
-      } else if (number != kNoRegister) {
-        result.changed |= 1u << number;
-      }
-    }
-  }
+  note_written(handle, raw, register_number, result);
   // A memory operand in front is written more often than not.
   result.first = {};
   const cs_x86& detail = raw.detail->x86;
