@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine of the keep rule, private to this room: a work list of files by evidence, strongest first, so
 // that the first witness of a path is its best one. What a kept file brings is in keep_elf.cc (programs and
-// libraries), keep_data.cc (run-time data), keep_application.cc (the image's own files).
+// libraries), keep_starts.cc (what those start), keep_data.cc (run-time data), keep_application.cc (the
+// image's own files).
 #pragma once
 
 #include <array>
@@ -82,13 +83,15 @@ class KeepSearch {
   void keep_object(const LibrarySearch& process, const SearchedObject& object, Evidence evidence);
   void follow_load(LibrarySearch& process, std::size_t caller, const DlopenFinding& finding,
                    std::vector<Evidence>& evidence);
-  void follow_start(const std::string& path, const ExecFinding& finding, Evidence evidence);
-  void start_program(std::string_view name, const Witness& witness, std::vector<std::string>& found);
   void keep_exporters(const std::vector<std::string>& symbols, const Witness& witness,
                       std::vector<std::string>& found);
-  void keep_programs_of(PackageId package, const Witness& witness, std::vector<std::string>& found);
   void load_name_services(LibrarySearch& process, std::size_t caller, std::vector<Evidence>& evidence);
   SearchOptions search_options() const;
+
+  // keep_starts.cc
+  void follow_start(const std::string& path, const ExecFinding& finding, Evidence evidence);
+  void start_program(std::string_view name, const Witness& witness, std::vector<std::string>& found);
+  void keep_programs_of(PackageId package, const Witness& witness, std::vector<std::string>& found);
 
   // keep_data.cc
   void fire(const DataTrigger& fact, const std::string& because, Evidence evidence);
