@@ -68,15 +68,6 @@ std::string_view request_text(RequestKind request) {
   return "interpreter ";
 }
 
-std::string last_value(const std::vector<std::string>& env, std::string_view name) {
-  for (auto at = env.rbegin(); at != env.rend(); ++at) {
-    const std::string_view text = *at;
-    if (text.size() > name.size() && text.starts_with(name) && text[name.size()] == '=')
-      return std::string(text.substr(name.size() + 1));
-  }
-  return "";
-}
-
 // Interpreter and argument of a #! line, as execve(2) reads it.
 std::vector<std::string> shebang_of(const FileSystem& files, const std::string& path) {
   const auto content = files.read(path, kMaxScriptBytes);
@@ -198,8 +189,8 @@ class StartVerifier {
 
   std::string why_not_started(const Command& command, const std::string& word) const {
     if (word.find('/') == std::string::npos) {
-      std::string path = last_value(command.env, "PATH");
-      if (path.empty()) path = last_value(input_.config.env, "PATH");
+      std::string path = variable(command.env, "PATH");
+      if (path.empty()) path = variable(input_.config.env, "PATH");
       return path.empty() ? "not in the folders of the default PATH"
                           : fmt::format("not in the folders of PATH, {}", printable(path));
     }
@@ -281,8 +272,8 @@ class StartVerifier {
   }
 
   std::string environment(const Command& command, std::string_view name) const {
-    const std::string own = last_value(command.env, name);
-    return own.empty() ? last_value(input_.config.env, name) : own;
+    const std::string own = variable(command.env, name);
+    return own.empty() ? variable(input_.config.env, name) : own;
   }
 
   // The program, and the libraries from it to one of them.
