@@ -1,35 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/debug_files.h"
 
+#include "layers/at_once.h"
 #include "layers/error.h"
 #include "layers/tar_header.h"
 
 namespace imgslim {
 namespace {
 
-// Writes on, and keeps what a table says of the content.
-class MeasuringSink : public Sink {
- public:
-  explicit MeasuringSink(Sink& next) : next_(next) {}
-  void write(std::span<const std::byte> bytes) override {
-    hasher_.update(bytes);
-    crc_ = crc64_of(crc_, as_text(bytes));
-    next_.write(bytes);
-  }
-  Digest digest() { return hasher_.finish(); }
-  std::uint64_t crc() const { return crc_; }
+Digest digest_of_blob(const Blob& blob) {
+  Hasher hasher;
+  for_each_chunk(blob, 0, blob.size(), [&](std::span<const std::byte> bytes) { hasher.update(bytes); });
+  return hasher.finish();
+}
 
- private:
-  Sink& next_;
-  Hasher hasher_;
-  std::uint64_t crc_ = 0;
-};
+// Appends to `out`, and says where and what it is.
+void write_pieces(const FilePieces& pieces, const Blob& source, Spool& out, DebugFiles::Replacement& place) {
+  place.offset = out.size();
+  const auto written = sink_to([&](std::span<const std::byte> bytes) {
+    place.crc = crc64_of(place.crc, as_text(bytes));
+    out.write(bytes);
+  });
+  pieces.write_to(source, *written);
+  place.size = out.size() - place.offset;
+}
 
 }  // namespace
 
-DebugFiles::DebugFiles(const std::string& spool_directory, bool split, bool symbols)
+DebugFiles::DebugFiles(const std::string& spool_directory, bool split, bool symbols, unsigned threads)
     : split_(split),
       symbols_(symbols),
+      threads_(threads),
       input_(spool_directory),
       slim_(spool_directory),
       companion_bytes_(spool_directory) {}
@@ -39,17 +40,17 @@ std::optional<DebugFileReport> DebugFiles::take(const Contents& contents, EntryR
   DebugFileReport report;
   report.path = std::move(path);
   input_.clear();
-  Hasher hasher;
-  const auto read = sink_to([&](std::span<const std::byte> bytes) {
-    hasher.update(bytes);
-    input_.write(bytes);
-  });
-  contents.write_to(file, *read);
-  const Digest source = hasher.finish();
+  contents.write_to(file, input_);
   const BlobPtr before = input_.range(0, input_.size());
   report.size.before = report.size.after = before->size();
 
-  const DebugInfoPlan plan = take_out_debug_info(*before, {symbols_, split_});
+  // A large program is what a user waits for here: what can go on beside each other does.
+  DebugInfoPlan plan;
+  std::optional<Digest> source;
+  for_each_at_once(threads_, 2, [&](std::size_t at) {
+    if (at == 0) plan = take_out_debug_info(*before, {symbols_, split_});
+    if (at == 1) source = digest_of_blob(*before);
+  });
   if (plan.left_alone == LeftAlone::kNothingToTake || plan.left_alone == LeftAlone::kNotElf)
     return std::nullopt;
   // Headers and alignment can outweigh what is next to nothing.
@@ -59,23 +60,31 @@ std::optional<DebugFileReport> DebugFiles::take(const Contents& contents, EntryR
     report.detail = plan.detail;
     return report;
   }
-  if (split_ && !add_companion(plan, *before, source)) {
+  bool only_companion = true;
+  Replacement place;
+  for_each_at_once(threads_, 2, [&](std::size_t at) {
+    if (at == 0) write_pieces(plan.slim, *before, slim_, place);
+    if (at == 1 && split_) only_companion = add_companion(plan, *before, *source);
+  });
+  if (!only_companion) {
     report.left_alone = name_of(LeftAlone::kOtherCompanion);
     return report;
   }
-  Replacement place;
-  place.offset = slim_.size();
-  MeasuringSink written(slim_);
-  plan.slim.write_to(*before, written);
-  place.size = slim_.size() - place.offset;
-  place.crc = written.crc();
-  if (loaded_digest(*slim_.range(place.offset, place.size)) != plan.loaded) {
+  // What was written, read again.
+  const BlobPtr after = slim_.range(place.offset, place.size);
+  std::optional<Digest> result;
+  std::optional<Digest> loaded;
+  for_each_at_once(threads_, 2, [&](std::size_t at) {
+    if (at == 0) result = digest_of_blob(*after);
+    if (at == 1) loaded = loaded_digest(*after);
+  });
+  if (loaded != plan.loaded) {
     throw Error(Failure::kVerification,
                 printable(report.path) + ": without its debug information it would be loaded otherwise");
   }
   report.size.after = place.size;
-  report.source_digest = source.text();
-  report.result_digest = written.digest().text();
+  report.source_digest = source->text();
+  report.result_digest = result->text();
   report.loaded_digest = plan.loaded->text();
   report.sections = plan.sections;
   if (split_) report.companion = plan.companion_path();
@@ -87,24 +96,13 @@ bool DebugFiles::add_companion(const DebugInfoPlan& plan, const Blob& file, cons
   const auto known = companions_.find(plan.companion_path());
   if (known != companions_.end() && known->second.source == source) return true;
   Replacement place;
-  place.offset = companion_bytes_.size();
-  const auto written = sink_to([&](std::span<const std::byte> bytes) {
-    place.crc = crc64_of(place.crc, as_text(bytes));
-    companion_bytes_.write(bytes);
-  });
-  plan.companion.write_to(file, *written);
-  place.size = companion_bytes_.size() - place.offset;
-  if (known != companions_.end())
-    return digest_of_companion(known->second.place) == digest_of_companion(place);
+  write_pieces(plan.companion, file, companion_bytes_, place);
+  const auto digest_at = [&](const Replacement& at) {
+    return digest_of_blob(*companion_bytes_.range(at.offset, at.size));
+  };
+  if (known != companions_.end()) return digest_at(known->second.place) == digest_at(place);
   companions_.emplace(plan.companion_path(), Companion{source, place});
   return true;
-}
-
-Digest DebugFiles::digest_of_companion(const Replacement& place) const {
-  Hasher hasher;
-  for_each_chunk(*companion_bytes_.range(place.offset, place.size), 0, place.size,
-                 [&](std::span<const std::byte> bytes) { hasher.update(bytes); });
-  return hasher.finish();
 }
 
 BlobPtr DebugFiles::contents_from(std::uint64_t offset) const {

@@ -31,7 +31,7 @@ struct DebugCandidate {
 class DebugFiles {
  public:
   // `spool_directory` takes the contents. With `split` companions are made.
-  DebugFiles(const std::string& spool_directory, bool split, bool symbols);
+  DebugFiles(const std::string& spool_directory, bool split, bool symbols, unsigned threads);
 
   // Where a file's new content is, as an entry says it.
   struct Replacement {
@@ -64,10 +64,10 @@ class DebugFiles {
   };
   // False if there is another one for the same build id.
   bool add_companion(const DebugInfoPlan& plan, const Blob& file, const Digest& source);
-  Digest digest_of_companion(const Replacement& place) const;
 
   bool split_;
   bool symbols_;
+  unsigned threads_;
   Spool input_;
   Spool slim_;
   Spool companion_bytes_;

@@ -15,6 +15,9 @@
 namespace imgslim {
 namespace {
 
+// Each takes several megabytes, beside those of the image's own layers.
+constexpr unsigned kCompanionThreads = 2;
+
 // A layer of which some files have other contents. What it does not change, it shares with the layer it was.
 struct ReplacedTable : LayerTable {
   explicit ReplacedTable(LayerTablePtr table) : LayerTable(*table), original(std::move(table)) {}
@@ -97,8 +100,9 @@ void ImageWork::handle_debug_info(const std::function<bool(NodeId)>& stays) {
   if (candidates.empty()) return;
 
   const std::vector<bool> tied = tied_layers(tables_);
-  debug_files_ = std::make_unique<DebugFiles>(
-      options_.spool_directory, options_.debug_info == DebugInfoMode::kSplit, options_.debug_symbols);
+  debug_files_ =
+      std::make_unique<DebugFiles>(options_.spool_directory, options_.debug_info == DebugInfoMode::kSplit,
+                                   options_.debug_symbols, options_.threads);
   struct Replaced {
     std::uint64_t start = 0;
     std::shared_ptr<ReplacedTable> table;
@@ -186,8 +190,19 @@ void ImageWork::add_debug_info_rule(PlatformReport& report) const {
                    [](const RuleReport& a, const RuleReport& b) { return a.unpacked > b.unpacked; });
 }
 
+void ImageWork::write_companion_layer(ImageDestination& destination, WrittenLayers& written) {
+  const DebugFiles::CompanionLayer companions = debug_files_->companion_layer();
+  // No runtime unpacks it, and much of it may be compressed already: zstd, which takes a fraction of gzip's
+  // time for such bytes, unless gzip was asked for.
+  LayerFormat format = format_for(Compression::kZstd);
+  if (!options_.compression) format.level = 0;
+  format.threads = std::min(format.threads, kCompanionThreads);
+  companion_layer_ = write_once(companions.layer, companions.tables, *companions.contents, format,
+                                destination, written, [](const WrittenLayer&) { return true; });
+}
+
 void ImageWork::write_companions(const ImageSource& source, ImageDestination& destination,
-                                 const Descriptor& result, WrittenLayers& written) {
+                                 const Descriptor& result) {
   if (!destination.holds_referrers()) return;
   std::vector<Descriptor> contents;
   // What an earlier run took out still belongs to the image.
@@ -202,18 +217,12 @@ void ImageWork::write_companions(const ImageSource& source, ImageDestination& de
       if (!destination.has(blob)) destination.copy(blob, *source.open(blob));
     }
   }
-  if (debug_files_ && debug_files_->has_companions()) {
-    const DebugFiles::CompanionLayer companions = debug_files_->companion_layer();
-    // No runtime unpacks it, and much of it may be compressed already: zstd, which takes a fraction of gzip's
-    // time for such bytes, unless gzip was asked for.
-    LayerFormat format = format_for(Compression::kZstd);
-    if (!options_.compression) format.level = 0;
-    const auto layer = write_once(companions.layer, companions.tables, *companions.contents, format,
-                                  destination, written, [](const WrittenLayer&) { return true; });
-    const std::string_view type = layer_media_type(media_type::kOciManifest, layer->compression);
+  if (companion_layer_) {
+    const WrittenLayer& layer = *companion_layer_;
+    const std::string_view type = layer_media_type(media_type::kOciManifest, layer.compression);
     const bool known = std::any_of(contents.begin(), contents.end(),
-                                   [&](const Descriptor& other) { return other.digest == layer->digest; });
-    if (!known) contents.push_back({std::string(type), layer->digest, layer->size, std::nullopt, {}, {}});
+                                   [&](const Descriptor& other) { return other.digest == layer.digest; });
+    if (!known) contents.push_back({std::string(type), layer.digest, layer.size, std::nullopt, {}, {}});
   }
   if (contents.empty()) return;
   const ReferrerManifest manifest = make_referrer(result, kDebugArtifactType, contents);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "layers/at_once.h"
 #include "layers/dedupe.h"
 #include "layers/error.h"
 #include "src/facts/roots_from.h"
@@ -178,7 +179,17 @@ std::optional<WrittenLayer> ImageWork::write_once(
 }
 
 void ImageWork::rewrite(ImageDestination* destination, WrittenLayers& written) {
-  if (slim_) return rewrite_slim(destination, written);
+  // Nothing of the image waits for the companions, so that they are written beside it.
+  const bool companions = destination != nullptr && destination->holds_referrers() && debug_files_ &&
+                          debug_files_->has_companions();
+  for_each_at_once(options_.threads, companions ? 2 : 1, [&](std::size_t at) {
+    if (at == 1) return write_companion_layer(*destination, written);
+    if (slim_) return rewrite_slim(destination, written);
+    rewrite_layers(destination, written);
+  });
+}
+
+void ImageWork::rewrite_layers(ImageDestination* destination, WrittenLayers& written) {
   while (true) {
     changes_.assign(tables_.size(), LayerChange{});
     bool again = false;

@@ -80,8 +80,7 @@ class ImageWork {
 
   // Writes the companions of the files whose debug information was taken out, and those that the source had,
   // as an artifact that refers to `result`. Before the destination's publish().
-  void write_companions(const ImageSource& source, ImageDestination& destination, const Descriptor& result,
-                        WrittenLayers& written);
+  void write_companions(const ImageSource& source, ImageDestination& destination, const Descriptor& result);
 
  private:
   // Takes the debug information out of the files for which `stays` holds, or counts what could be taken: from
@@ -95,6 +94,8 @@ class ImageWork {
   std::vector<GoneBy> with_debug_info(EntryRef entry, std::vector<GoneBy> gone) const;
   void prove_dropped(ProofPlatform& platform) const;
   void prove_dropped_slim(ProofPlatform& platform, const Tree& result) const;
+  void rewrite_layers(ImageDestination* destination, WrittenLayers& written);
+  void write_companion_layer(ImageDestination& destination, WrittenLayers& written);
   void forget_contents() const;
   bool stays_apart(NodeId node) const;
   ContentReader content_reader() const;
@@ -127,6 +128,7 @@ class ImageWork {
   std::vector<BlobPtr> blobs_;
   std::vector<BlobPtr> replaced_;  // by layer: contents that take the place of the layer's own
   std::unique_ptr<DebugFiles> debug_files_;
+  std::optional<WrittenLayer> companion_layer_;
   DebugInfoReport debug_info_;
   bool debug_info_handled_ = false;
   Tree tree_;

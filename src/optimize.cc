@@ -191,7 +191,7 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   const std::optional<Descriptor> root = writer.write(set);
   for (std::size_t i = 0; destination && i < works.size(); ++i) {
     if (const auto result = writer.result(i))
-      works[i]->write_companions(*source, *destination, *result, written);
+      works[i]->write_companions(*source, *destination, *result);
   }
   Certificate certificate;
   if (destination && root) {
