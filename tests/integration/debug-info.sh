@@ -1,53 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Takes debug information out of ELF files of many makers and holds the results against readelf, eu-elflint, the
-# loader, gdb, Delve and elfutils. IMGSLIM_FULL=1: all releases of Go and every ELF file of this machine's /usr.
+# Takes debug information out of files of many compilers and linkers and holds the results against readelf, eu-elflint,
+# the loader, gdb, Delve, elfutils and uprobes. IMGSLIM_FULL=1: all releases of Go, more machines.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
-. "$(dirname "$0")/common.inc"
-set -u
-needs gcc go readelf eu-elflint gdb nm
-driver=$(realpath "$drivers/imgslim_debug_info")
+. "$(dirname "$0")/debug-info.inc"
+needs gcc go gdb nm
 export GOTOOLCHAIN=local GOFLAGS=-mod=mod GOENV=off
-mkdir "$work/elf" "$work/out" "$work/debug" "$work/prog"
-bad=0
-taken=0
-left=0
-complain() {
-    echo "$*" >&2
-    bad=$((bad + 1))
-}
-
-# What eu-elflint says of a file, without section numbers and offsets.
-lint() {
-    eu-elflint --gnu-ld "$1" 2>&1 | sed -E 's/section \[ *[0-9]+\]/section/g; s/0x[0-9a-f]+//g; s/[0-9]+/N/g' | grep -v '^No errors' | sort -u
-}
-
-# check NAME FILE [OPTION]...: the file without its debug information is the same program.
-check() {
-    local name=$1 file=$2 slim said
-    shift 2
-    slim=$work/out/slim
-    said=$("$driver" "$@" "$file" "$slim" "$work/debug" 2>&1) || {
-        complain "$name $*: $said"
-        return
-    }
-    case $said in
-    taken*) taken=$((taken + 1)) ;;
-    *)
-        left=$((left + 1))
-        echo "${said%% [^a-z]*}" | cut -d' ' -f1-2 >> "$work/reasons"
-        return
-        ;;
-    esac
-    cmp -s <(readelf -lWd "$file" 2>&1) <(readelf -lWd "$slim" 2>&1) || complain "$name $*: readelf -lWd differs"
-    new=$(comm -13 <(lint "$file") <(lint "$slim"))
-    [ -z "$new" ] || complain "$name $*: eu-elflint: $(echo "$new" | head -3)"
-}
-each_way() {
-    check "$1" "$2"
-    check "$1" "$2" --drop
-    check "$1" "$2" --drop --symbols
-}
+mkdir "$work/elf" "$work/prog"
 
 say "C and C++"
 cat > "$work/elf/a.c" <<'C'
@@ -281,14 +240,33 @@ else
     say "no Delve can be had here"
 fi
 
-say "the ELF files of this machine"
-if [ -n "${IMGSLIM_FULL:-}" ]; then count=100000; else count=150; fi
-find /usr/bin /usr/sbin /usr/lib /usr/local -xdev -type f -size +1k \( -perm -100 -o -name '*.so*' \) 2> /dev/null | LC_ALL=C sort |
-    awk -v want="$count" '{ all[NR] = $0 } END { step = NR > want ? NR / want : 1; for (i = 1; i <= NR; i += step) print all[int(i)] }' > "$work/files"
-while read -r file; do
-    [ "$(head -c 4 "$file" | od -An -c | tr -d ' ')" = '177ELF' ] || continue
-    check "$file" "$file" --drop
-    check "$file" "$file" --drop --symbols
-done < "$work/files"
-say "$taken taken, $left left alone: $(sort "$work/reasons" | uniq -c | sort -rn | awk '{printf "%s %s, ", $3, $1}')"
-[ "$bad" = 0 ] || fail "$bad differences"
+# A probe is a place in the file that a symbol names; then it is set, where the kernel lets us, and counts calls.
+say "uprobes by symbol"
+if command -v perf > /dev/null; then
+    probed() {
+        perf probe -q -x "$1" -a "imgslim_$$=$2" > /dev/null 2> "$work/perf.log" || return 1
+        perf stat -x, -e "$(perf probe -l 2> /dev/null | sed -n "s/^ *\\(probe_[^ ]*:imgslim_$$\\) .*/\\1/p")" "$1" 2>&1 > /dev/null | grep "imgslim_$$" | cut -d, -f1
+        perf probe -q -d "*:imgslim_$$" > /dev/null 2>&1
+    }
+    for case in "$work/elf/c work" "$work/elf/c-static work" "$work/prog/static main.work" "$work/prog/pie main.work" \
+        "$work/prog/cgo main.work"; do
+        # shellcheck disable=SC2086
+        set -- $case
+        "$driver" --drop "$1" slim.d/prog > /dev/null
+        chmod +x slim.d/prog
+        cp "$1" whole.d/prog
+        a=$(perf probe -x "$PWD/whole.d/prog" -D "$2" 2>&1 | sed 's/.*:0x/0x/')
+        b=$(perf probe -x "$PWD/slim.d/prog" -D "$2" 2>&1 | sed 's/.*:0x/0x/')
+        case $a in 0x*) ;; *) say "${1##*/}: no probe on the original: $a"; continue ;; esac
+        [ "$a" = "$b" ] || complain "${1##*/}: the probe is at $b, not $a"
+        if a=$(probed "$PWD/whole.d/prog" "$2"); then
+            b=$(probed "$PWD/slim.d/prog" "$2")
+            [ "$a" = 1 ] && [ "$b" = 1 ] || complain "${1##*/}: probes counted '$a' and '$b' calls"
+        else
+            say "${1##*/}: this kernel sets no uprobe: $(tail -1 "$work/perf.log")"
+        fi
+    done
+else
+    say "no perf here"
+fi
+verdict

@@ -11,7 +11,7 @@ quick='binutils curl file git jq libarchive-tools mandoc openssl pre-commit proc
     xz-utils zstd'
 # The clients and runtimes that images are given to, what makes the test images, and the compilers of the sanitizers.
 test='apache2-utils attr busybox-static ca-certificates clang containerd docker-registry docker.io elfutils
-    gcc-aarch64-linux-gnu gcc-mips-linux-gnu gdb golang-go libc6-dev-arm64-cross libc6-dev-mips-cross
+    gcc-aarch64-linux-gnu gcc-mips-linux-gnu gdb golang-go libc6-dev-arm64-cross libc6-dev-mips-cross linux-perf
     libclang-rt-14-dev libsqlite3-dev mmdebstrap musl musl-dev
     musl-tools qemu-user-static runc skopeo sqlite3 tini uidmap umoci'
 full='clang-format clang-tidy libbenchmark-dev shellcheck tmux'
