@@ -245,6 +245,8 @@ std::optional<HttpFault> fault_of(const HttpTransfer& transfer) {
   if (transfer.fault) return transfer.fault;
   using Kind = HttpFault::Kind;
   const auto text = [&] { return std::string(::curl_easy_strerror(transfer.code)); };
+  const HttpFault wants_certificate{
+      Kind::kTrust, "the server asks for a client's certificate that it trusts; certs.d may hold one"};
   switch (transfer.code) {
     case CURLE_OK:
       return std::nullopt;
@@ -265,7 +267,7 @@ std::optional<HttpFault> fault_of(const HttpTransfer& transfer) {
       return HttpFault{Kind::kTrust,
                        printable(transfer.error_text[0] != '\0' ? std::string(transfer.error_text) : text())};
     case CURLE_SSL_CLIENTCERT:
-      return HttpFault{Kind::kTrust, "the server asks for a client's certificate; certs.d may hold one"};
+      return wants_certificate;
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_HTTP2:
@@ -277,6 +279,11 @@ std::optional<HttpFault> fault_of(const HttpTransfer& transfer) {
       return HttpFault{Kind::kBroken, "the connection was closed without an answer"};
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
+      // TLS 1.3 says it after the handshake (RFC 8446, section 4.4.2.4), older servers by another alert, and
+      // libcurl in words alone.
+      for (const char* alert : {"alert certificate required", "alert bad certificate"}) {
+        if (std::strstr(transfer.error_text, alert) != nullptr) return wants_certificate;
+      }
       return HttpFault{Kind::kBroken, "the connection broke"};
     default:
       return HttpFault{Kind::kBroken, text()};

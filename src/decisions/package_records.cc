@@ -177,6 +177,16 @@ std::vector<GeneratedFile> apk_records(const FileSystem& files, const PackageDat
 
 }  // namespace
 
+namespace {
+
+// The folders that are links where /usr is merged. Old packages list them without any file below.
+bool is_merged_folder(std::string_view recorded) {
+  constexpr std::string_view kFolders[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libo32", "/libx32"};
+  return std::find(std::begin(kFolders), std::end(kFolders), recorded) != std::end(kFolders);
+}
+
+}  // namespace
+
 std::vector<PackageId> packages_left(const PackageDatabase& packages,
                                      const std::function<bool(std::string_view)>& kept) {
   std::vector<PackageId> left;
@@ -190,7 +200,8 @@ std::vector<PackageId> packages_left(const PackageDatabase& packages,
     }
     const bool any = std::any_of(paths.begin(), paths.end(), [&](std::uint32_t index) {
       const OwnedPath& owned = packages.paths()[index];
-      return !is_documentation(owned.path) && !folders.contains(owned.recorded) && kept(owned.path);
+      return !is_documentation(owned.path) && !folders.contains(owned.recorded) &&
+             !is_merged_folder(owned.recorded) && kept(owned.path);
     });
     if (any) left.push_back(id);
   }
