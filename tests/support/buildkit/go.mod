@@ -1,6 +1,6 @@
 module example.com/buildkit
 
-go 1.26.3
+go 1.26.8
 
 require github.com/moby/buildkit v0.34.2
 
