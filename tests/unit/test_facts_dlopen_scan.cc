@@ -32,6 +32,13 @@ constexpr std::string_view kAarch64 =
     "fd7bbba9fd030091f35301a91440009094820091130080d2837a73f80240009042000091010480d2e0c3009108800090080140f9"
     "00013fd641008052e0c3009108800090080540f900013fd6730600917f0a00f121feff54f35341a9fd7bc5a8c0035fd6";
 
+// main: name = chosen(); dlopen(name, RTLD_NOW). chosen, 32 bytes on: condition ? one : other.
+constexpr std::string_view kX86Returned =
+    "4883ec08e8170000004889c7be02000000ff15e9ffff004883c408c30f1f4000488d05d9ff7f0085ff7407488d05deff7f00c3";
+constexpr std::string_view kAarch64Returned =
+    "fd7bbfa9070000944100805208800090080140f900013fd6fd7bc1a8c0035fd6004000900000009101400090214000915f000071"
+    "0000819ac0035fd6";
+
 void put_word(std::string& to, std::uint64_t value) {
   for (int i = 0; i < 8; ++i)
     to += static_cast<char>(value >> (8 * i));
@@ -101,6 +108,29 @@ TEST_CASE("dlopen scan: a buffer that another function fills is unknown") {
   REQUIRE(findings.size() == 1);
   CHECK(findings[0].evidence == Evidence::kUnknown);
   CHECK(findings[0].names.empty());
+}
+
+TEST_CASE("dlopen scan: a name that a function of the program's own returns") {
+  for (const std::uint16_t machine : {EM_X86_64, EM_AARCH64}) {
+    CAPTURE(machine);
+    const bool x86 = machine == EM_X86_64;
+    ElfDescription d;
+    d.machine = machine;
+    d.interpreter = "/lib/ld.so";
+    d.needed = {"libc.so.6"};
+    d.symbols = {{.name = "dlopen"},
+                 {.name = "start", .defined = true, .value = testing::kElfCode},
+                 {.name = "chosen", .defined = true, .value = testing::kElfCode + 32}};
+    const std::uint32_t type = x86 ? R_X86_64_GLOB_DAT : R_AARCH64_GLOB_DAT;
+    d.relocations = {{testing::kElfData, type, 1, 0}};
+    d.read_only = std::string("libone.so\0\0\0\0\0\0\0", 16) + std::string("libother.so\0\0\0\0\0", 16);
+    d.data = std::string(8, '\0');
+    d.code = bytes_of(x86 ? kX86Returned : kAarch64Returned);
+    const auto findings = findings_of(testing::build_elf(d));
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].evidence == Evidence::kExact);
+    CHECK(findings[0].names == std::vector<std::string>{"libone.so", "libother.so"});
+  }
 }
 
 TEST_CASE("dlopen scan: auditors that a program names") {
