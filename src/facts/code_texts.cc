@@ -13,7 +13,7 @@ namespace {
 
 using Rest = CodeText::Rest;
 
-constexpr int kMostLevels = 4;  // wrappers around a call
+constexpr int kMostLevels = 6;  // wrappers around a call
 constexpr std::size_t kMostTexts = 128;
 constexpr std::size_t kMostQueries = 3000;
 

@@ -203,7 +203,7 @@ class DlopenScan {
           add_target(sites_.go_function(function.name),
                      {std::string(function.name), {TextArgument::Kind::kC, index}, true});
         } else if (function.name == "plugin.Open" || function.name == "plugin.open" ||
-                   ends_with(function.name, "/purego.Dlopen")) {
+                   ends_with(function.name, "/purego.Dlopen") || is_systemcrypto_dlopen(function.name)) {
           add_target(sites_.go_function(function.name),
                      {std::string(function.name), {TextArgument::Kind::kGo, 0}, true});
         }
@@ -275,7 +275,7 @@ class DlopenScan {
   // Whether a call belongs to something that is told elsewhere: the C side of a Go call, or purego's own.
   bool is_told_elsewhere(const CallSite& site) const {
     if (go_ == nullptr) return false;
-    if (is_inside_purego(site)) return true;
+    if (is_inside_purego(site) || is_inside_systemcrypto(site)) return true;
     for (const DynamicSymbol& symbol : image_.facts().dynamic_symbols) {
       if (!symbol.defined || symbol.value != site.function) continue;
       if (is_cgo_thunk(symbol.name, "dlopen") || is_cgo_thunk(symbol.name, "pluginOpen")) return true;
@@ -292,6 +292,20 @@ class DlopenScan {
     if (is_purego(go_package_of(function))) return true;
     return function == "dlopen" && std::any_of(go_->packages.begin(), go_->packages.end(),
                                                [&](const GoPackage& item) { return is_purego(item.path); });
+  }
+
+  // Microsoft's go-crypto-openssl without cgo: its own dlopen, which takes a Go string, alone uses the
+  // address of an assembly function that jumps to the real one.
+  bool is_systemcrypto_dlopen(std::string_view function) const {
+    return ends_with(function, "/go-crypto-openssl/osslsetup.dlopen") &&
+           !has_go_function(std::string(function.substr(0, function.rfind('.'))) + "._Cfunc_dlopen");
+  }
+
+  bool is_inside_systemcrypto(const CallSite& site) const {
+    return sites_.is_go_code(site.address) &&
+           sites_.function_name(site.function) == "_mkcgo_dlopen_trampoline" &&
+           std::any_of(go_->functions.begin(), go_->functions.end(),
+                       [&](const GoFunction& function) { return is_systemcrypto_dlopen(function.name); });
   }
 
   // A thunk of cgo asks where the Go stack is. One without a symbol is known by the Go function that uses it,
