@@ -209,7 +209,9 @@ std::vector<PackageId> packages_left(const PackageDatabase& packages,
 }
 
 bool is_package_record(std::string_view path) {
-  return path.starts_with(kStatusFolder) || path == kStatusFile || path.ends_with(kApkDatabase);
+  const bool is_list =
+      path.starts_with(kInfoFolder) && (path.ends_with(".list") || path.ends_with(".md5sums"));
+  return is_list || path.starts_with(kStatusFolder) || path == kStatusFile || path.ends_with(kApkDatabase);
 }
 
 std::vector<GeneratedFile> package_records(const FileSystem& files, const PackageDatabase& packages,

@@ -62,6 +62,9 @@ TEST_CASE("package records: the paragraph of a package without its status, and a
   CHECK(by_path["/var/lib/dpkg/status.d/tool"].find("Status:") == std::string::npos);
   CHECK(by_path["/var/lib/dpkg/info/tool.list"] == "/lib/tool\n");
   CHECK(by_path.size() == 3);
+  for (const auto& [path, content] : by_path)
+    CHECK(is_package_record(path));
+  CHECK_FALSE(is_package_record("/var/lib/dpkg/info/tool.postinst"));
 }
 
 }  // namespace
