@@ -16,10 +16,6 @@ using OperandKind = CodeOperand::Kind;
 constexpr std::int64_t kMostRounds = 512;
 constexpr std::uint64_t kSelectOrigin = 1ull << 62;
 
-bool is_range(const CodeValue& value) {
-  return value.kind == Kind::kRange || value.kind == Kind::kStackRange;
-}
-
 // Whether `into` changed.
 bool meet_values(CodeValues& into, const CodeValues& from, std::uint64_t loop, bool forget) {
   if (into == from) return false;

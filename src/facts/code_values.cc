@@ -148,6 +148,10 @@ CodeValues scale_values(const CodeValues& values, std::int64_t factor) {
   return result;
 }
 
+bool is_range(const CodeValue& value) {
+  return value.kind == Kind::kRange || value.kind == Kind::kStackRange;
+}
+
 bool is_round_of(const CodeValue& value, const CodeValue& range) {
   const bool same_sort = (value.kind == Kind::kConstant && range.kind == Kind::kRange) ||
                          (value.kind == Kind::kStack && range.kind == Kind::kStackRange);
@@ -165,14 +169,13 @@ CodeValues widen(const CodeValues& before, const CodeValues& stepped, std::uint6
     bool absorbed = false;
     for (const CodeValue& first : before.any) {
       if (first.origin != next.origin) continue;
-      const bool is_range = first.kind == Kind::kRange || first.kind == Kind::kStackRange;
-      if (is_range && next.kind == first.kind && first.site == site && next.site == site &&
+      if (is_range(first) && next.kind == first.kind && first.site == site && next.site == site &&
           first.stride == next.stride && next.first == first.first) {
         // One step on, or none.
         absorbed = next.value == sum(first.value, first.stride) || next.value == first.value;
-      } else if (is_range && is_round_of(next, first)) {
+      } else if (is_range(first) && is_round_of(next, first)) {
         absorbed = true;
-      } else if (!is_range && next.kind == first.kind && next.value != first.value &&
+      } else if (!is_range(first) && next.kind == first.kind && next.value != first.value &&
                  (first.kind == Kind::kConstant || first.kind == Kind::kStack)) {
         const std::int64_t stride = difference(next.value, first.value);
         if (stride > kLongestStride || stride < -kLongestStride) continue;

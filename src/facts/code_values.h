@@ -61,6 +61,8 @@ struct CodeValues {
 CodeValues add_constant(const CodeValues& values, std::int64_t amount);
 CodeValues add_values(const CodeValues& a, const CodeValues& b);
 CodeValues scale_values(const CodeValues& values, std::int64_t factor);
+// Whether a value is another one in each round of a loop.
+bool is_range(const CodeValue& value);
 // Whether a single value is one of the rounds of a range.
 bool is_round_of(const CodeValue& value, const CodeValue& range);
 // Where two paths meet at the head of a loop: a value that was stepped from one of `before` becomes a range

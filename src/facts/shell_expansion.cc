@@ -3,29 +3,10 @@
 #include <algorithm>
 
 #include "layers/error.h"
+#include "src/facts/shell_characters.h"
 #include "src/facts/shell_words.h"
 
 namespace imgslim {
-namespace {
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\r';
-}
-bool is_meta(char c) {
-  return is_blank(c) || c == '\n' || c == ';' || c == '&' || c == '|' || c == '<' || c == '>' || c == '(' ||
-         c == ')';
-}
-bool is_name_start(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_name(char c) {
-  return is_name_start(c) || is_digit(c);
-}
-
-}  // namespace
 
 std::optional<std::string> ShellWord::literal() const {
   std::string result;

@@ -5,25 +5,10 @@
 #include <array>
 #include <set>
 
+#include "src/facts/shell_characters.h"
+
 namespace imgslim {
 namespace {
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\r';
-}
-bool is_meta(char c) {
-  return is_blank(c) || c == '\n' || c == ';' || c == '&' || c == '|' || c == '<' || c == '>' || c == '(' ||
-         c == ')';
-}
-bool is_name_start(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_name(char c) {
-  return is_name_start(c) || is_digit(c);
-}
 
 // Reserved words behind which a command starts, and which start none of their own.
 constexpr std::array<std::string_view, 16> kOpeners = {"if",    "then", "else",   "elif", "do", "while",

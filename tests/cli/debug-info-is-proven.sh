@@ -16,10 +16,12 @@ gcc -g3 -Wl,--build-id -o "$work/app" "$work/app.c"
 interpreter=$(readelf -l "$work/app" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
 libc=$(ldd "$work/app" 2> /dev/null | awk '$1 == "libc.so.6" {print $3}')
 [ -n "$interpreter" ] && [ -f "$libc" ] || skip "no glibc here"
-image "$work/in" > /dev/null <<D
+# service LAYOUT PROGRAM: an image of it, under two names, with what it needs and a manual.
+service() {
+    image "$1" > /dev/null <<D
 config '{"config": {"Entrypoint": ["/app"]}}'
 layer gzip
-f app file:$work/app mode=0755
+f app file:$2 mode=0755
 h opt/also app
 f ${interpreter#/} file:$interpreter mode=0755
 f ${libc#/} file:$libc mode=0755
@@ -27,6 +29,8 @@ f usr/share/man/man1/p.1 "text:manual\n"
 f var/lib/dpkg/status "text:Package: p\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n"
 f var/lib/dpkg/info/p.list "text:/.\n/usr\n/usr/share\n/usr/share/man\n/usr/share/man/man1\n/usr/share/man/man1/p.1\n"
 D
+}
+service "$work/in" "$work/app"
 before=sha256:$(sha256sum "$work/app" | cut -d ' ' -f 1)
 id=$(readelf -n "$work/app" | sed -n 's/.*Build ID: //p')
 companion=.build-id/$(echo "$id" | cut -c 1-2)/$(echo "$id" | cut -c 3-).debug
@@ -95,17 +99,7 @@ for layer in manifest["layers"]:
 data[64 * 1024 - 1 if len(data) > 1 << 20 else 0x1000] ^= 0xFF
 open(out, "wb").write(data)
 P
-image "$work/bad" > /dev/null <<D
-config '{"config": {"Entrypoint": ["/app"]}}'
-layer gzip
-f app file:$work/patched mode=0755
-h opt/also app
-f ${interpreter#/} file:$interpreter mode=0755
-f ${libc#/} file:$libc mode=0755
-f usr/share/man/man1/p.1 "text:manual\n"
-f var/lib/dpkg/status "text:Package: p\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n"
-f var/lib/dpkg/info/p.list "text:/.\n/usr\n/usr/share\n/usr/share/man\n/usr/share/man/man1\n/usr/share/man/man1/p.1\n"
-D
+service "$work/bad" "$work/patched"
 digest=$(field "$work/bad/index.json" '.manifests[0].digest')
 jq -c ".result = \"$digest\" | .platforms[0].result = \"$digest\"" "$work/tidy.proof" > "$work/forged"
 expect 7 "$imgslim" verify -q --proof "$work/forged" "oci:$work/bad"

@@ -5,6 +5,7 @@
 . "$(dirname "$0")/common.inc"
 cache_of_tests=$IMGSLIM_TEST_CACHE
 . "$support/registry.inc"
+. "$support/engine.inc"
 [ "$(id -u)" = 0 ] || skip "a builder needs root"
 needs dockerd curl python3 jq busybox
 docker=docker
@@ -71,17 +72,8 @@ published() {
 
 # --- Docker's builder: inline caches and the index form
 honest_registry
-mkdir -p "$work/engine"
-dockerd --storage-driver vfs --iptables=false --bridge=none --data-root "$work/engine/data" --exec-root "$work/engine/exec" \
-    --pidfile "$work/engine/pid" -H "unix://$work/engine/sock" > "$work/engine/log" 2>&1 &
-registry_pids="$registry_pids $!"
-tries=0
-until curl -s -o "$work/ping" --unix-socket "$work/engine/sock" http://localhost/_ping; do
-    tries=$((tries + 1))
-    [ $tries -lt 120 ] || skip "dockerd does not start here: $(tail -1 "$work/engine/log")"
-    sleep 0.5
-done
-export DOCKER_HOST="unix://$work/engine/sock" DOCKER_BUILDKIT=1
+start_engine
+export DOCKER_BUILDKIT=1
 
 # docker_build LOG DOCKERFILE TAG ARGUMENT...
 docker_build() {

@@ -1,6 +1,7 @@
 # docker-daemon: an image goes into a Docker engine and comes out of it the same; what the engine refuses is an error.
 . "$(dirname "$0")/common.inc"
 . "$support/registry.inc"
+. "$support/engine.inc"
 [ "$(id -u)" = 0 ] || skip "a Docker engine needs root"
 needs dockerd curl python3
 
@@ -12,18 +13,8 @@ f x random:100000:1
 layer gzip
 w x
 D
-mkdir -p "$work/engine"
-dockerd --storage-driver vfs --iptables=false --bridge=none --data-root "$work/engine/data" --exec-root "$work/engine/exec" \
-    --pidfile "$work/engine/pid" -H "unix://$work/engine/sock" > "$work/engine/log" 2>&1 &
-registry_pids="$registry_pids $!"
 trap 'for pid in $registry_pids; do kill "$pid" 2> /dev/null || true; wait "$pid" 2> /dev/null || true; done; rm -rf "$work"' EXIT
-tries=0
-until curl -s -o "$work/ping" --unix-socket "$work/engine/sock" http://localhost/_ping; do
-    tries=$((tries + 1))
-    [ $tries -lt 120 ] || skip "dockerd does not start here: $(tail -1 "$work/engine/log")"
-    sleep 0.5
-done
-export DOCKER_HOST="unix://$work/engine/sock"
+start_engine
 want=$(listing "$work/image")
 
 expect 0 "$imgslim" copy "oci:$work/image" docker-daemon:app:v1
