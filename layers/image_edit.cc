@@ -8,6 +8,8 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "layers/json_fields.h"
+
 namespace imgslim {
 namespace {
 
@@ -34,12 +36,6 @@ void edit_history(Json& config, const std::vector<LayerChange>& changes) {
       item["empty_layer"] = true;
     ++layer;
   }
-}
-
-bool equal_but_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 // Returns whether there was one.

@@ -10,6 +10,12 @@
 namespace imgslim {
 namespace {
 
+[[noreturn]] void throw_type(std::string_view what, std::string_view key, std::string_view expected) {
+  throw_bad_image(fmt::format("{}: \"{}\" is not {}", what, key, expected));
+}
+
+}  // namespace
+
 bool equal_but_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -18,12 +24,6 @@ bool equal_but_case(std::string_view a, std::string_view b) {
   }
   return true;
 }
-
-[[noreturn]] void throw_type(std::string_view what, std::string_view key, std::string_view expected) {
-  throw_bad_image(fmt::format("{}: \"{}\" is not {}", what, key, expected));
-}
-
-}  // namespace
 
 const Json* find_member(const Json& object, std::string_view key) {
   if (!object.is_object()) return nullptr;

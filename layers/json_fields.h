@@ -23,6 +23,9 @@ const Json* find_member(const Json& object, std::string_view key);
 // Throws unless `value` is an object.
 void require_object(const Json& value, std::string_view what);
 
+// Whether two names are one to Go's decoder of JSON, which takes ASCII letters in any case.
+bool equal_but_case(std::string_view a, std::string_view b);
+
 // Refuses members whose names differ from one of `keys` only in case: Go's decoder takes them for it,
 // most others do not, so that one document would mean two things (CVE-2021-41190 and its kin).
 void refuse_other_case(const Json& object, std::initializer_list<std::string_view> keys,

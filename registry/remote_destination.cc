@@ -11,6 +11,7 @@
 #include "layers/blob_file.h"
 #include "layers/error.h"
 #include "layers/json_fields.h"
+#include "layers/manifest.h"
 #include "registry/remote_blob.h"
 #include "registry/remote_names.h"
 #include "registry/remote_store.h"
@@ -50,7 +51,7 @@ class RegistryDestination : public ImageDestination {
       }
     }
     // Manifests are put by publish(), which asks whether they are there.
-    if (is_manifest_type(descriptor.media_type)) return false;
+    if (is_document_type(descriptor.media_type)) return false;
     if (!client_->has_or_mounts(descriptor, mount_from_)) return false;
     const std::lock_guard guard(mutex_);
     present_.insert(descriptor.digest);
@@ -82,7 +83,7 @@ class RegistryDestination : public ImageDestination {
       throw_bad_image(fmt::format("{}: the blob has {} bytes instead of {}", descriptor.digest.text(),
                                   blob->size(), descriptor.size));
     }
-    if (is_document(*blob) || is_manifest_type(descriptor.media_type)) {
+    if (is_document(*blob) || is_document_type(descriptor.media_type)) {
       const std::string bytes = source.read_document(descriptor);
       const std::lock_guard guard(mutex_);
       documents_.emplace(descriptor.digest, bytes);
@@ -185,7 +186,7 @@ class RegistryDestination : public ImageDestination {
     if (classify_document(parse_json(*text, what), descriptor.media_type, what) == DocumentKind::kIndex) {
       for (const Descriptor& child : Index::parse(*text, descriptor.media_type, what).manifests) {
         // An index of BuildKit's cache names blobs.
-        if (is_manifest_type(child.media_type)) {
+        if (is_document_type(child.media_type)) {
           collect(child, depth + 1, done, order);
         } else {
           send_document(child, done);

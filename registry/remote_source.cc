@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "layers/error.h"
+#include "layers/manifest.h"
 #include "registry/remote_blob.h"
 #include "registry/remote_names.h"
 #include "registry/remote_store.h"
@@ -47,7 +48,7 @@ class RegistrySource : public ImageSource {
     root_ = std::make_unique<Descriptor>(found->descriptor);
     const std::string what = name_ + ": " + found->descriptor.digest.short_text();
     classify_document(parse_json(found->bytes, what), root_->media_type, what);
-    if (!is_manifest_type(root_->media_type)) {
+    if (!is_document_type(root_->media_type)) {
       throw_bad_image(
           fmt::format("{}: comes as \"{}\", which is no image", what, printable(root_->media_type, 80)));
     }
@@ -64,7 +65,7 @@ class RegistrySource : public ImageSource {
   bool is_remote() const override { return true; }
 
   BlobPtr open(const Descriptor& descriptor) const override {
-    if (is_manifest_type(descriptor.media_type)) return open_document(descriptor);
+    if (is_document_type(descriptor.media_type)) return open_document(descriptor);
     return blob(descriptor);
   }
 
@@ -84,7 +85,7 @@ class RegistrySource : public ImageSource {
   }
 
   void read_into(const Descriptor& descriptor, Sink& sink) const override {
-    if (is_manifest_type(descriptor.media_type)) return ImageSource::read_into(descriptor, sink);
+    if (is_document_type(descriptor.media_type)) return ImageSource::read_into(descriptor, sink);
     if (blob(descriptor)->whole()) return ImageSource::read_into(descriptor, sink);
     OnceReceiver receiver(sink);
     client_->fetch_blob(descriptor, receiver);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "layers/error.h"
+#include "registry/remote_names.h"
 
 namespace imgslim {
 namespace {
@@ -24,8 +25,7 @@ bool same_place(const ImageName& a, const ImageName& b) {
 }
 
 std::string host_part(const ImageName& name) {
-  return name.transport == Transport::kDocker ? name.location.substr(0, name.location.find('/'))
-                                              : std::string();
+  return name.transport == Transport::kDocker ? host_of(name) : std::string();
 }
 
 // From where a registry can take the blobs over, if it is the same.
