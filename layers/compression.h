@@ -31,8 +31,8 @@ struct DecodeLimits {
   std::uint32_t max_members = 100000;  // gzip members or zstd frames
 };
 
-// A place to go on decoding from: the position in the blob and in the plain bytes, and the decoder's
-// state there. `state` is only valid for the same build against the same ISA-L.
+// A place to go on decoding from: the position in the blob and in the plain bytes, and what the decoder needs
+// to know there. Any text may be tried as `state`: a wrong one gives an Error or wrong bytes.
 struct Checkpoint {
   std::uint64_t blob_offset = 0;
   std::uint64_t plain_offset = 0;

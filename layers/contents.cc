@@ -12,6 +12,8 @@ namespace imgslim {
 namespace {
 
 constexpr std::size_t kChunk = std::size_t{256} << 10;
+// Of a file that may be known.
+constexpr std::uint64_t kSmall = std::uint64_t{256} << 10;
 
 void write_zeros(Sink& out, std::uint64_t count) {
   static constexpr std::array<std::byte, 4096> kZeros{};
@@ -36,8 +38,8 @@ void copy_range(const Blob& from, std::uint64_t offset, std::uint64_t length, st
 }  // namespace
 
 Contents::Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes,
-                   std::vector<BlobPtr> replaced)
-    : tables_(std::move(tables)), replaced_(std::move(replaced)) {
+                   std::vector<BlobPtr> replaced, const KnownContents* known)
+    : tables_(std::move(tables)), replaced_(std::move(replaced)), known_(known) {
   if (tables_.size() != blobs.size()) throw std::logic_error("contents: tables and blobs differ in number");
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     // A part of the table, which it keeps alive.
@@ -61,6 +63,19 @@ std::pair<const Blob*, std::uint64_t> Contents::place_of(EntryRef file) const {
 }
 
 void Contents::write_to(EntryRef file, Sink& out) const {
+  const std::uint64_t size = entry(file).size;
+  if (known_ == nullptr || size == 0 || size > kSmall) return read_into(file, out);
+  std::optional<std::string> text = known_->find(file);
+  if (!text || text->size() != size) {
+    text.emplace();
+    const auto sink = sink_to([&](std::span<const std::byte> bytes) { *text += as_text(bytes); });
+    read_into(file, *sink);
+    known_->add(file, *text);
+  }
+  out.write(as_bytes(*text));
+}
+
+void Contents::read_into(EntryRef file, Sink& out) const {
   const Entry& e = entry(file);
   const auto [blob, start] = place_of(file);
   std::vector<std::byte> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, e.stored_size + 1)));
@@ -115,10 +130,13 @@ std::vector<Digest> Contents::hash(const std::vector<EntryRef>& files) const {
   });
   std::vector<std::optional<Digest>> found(files.size());
   for (const std::size_t i : order) {
+    if (known_ != nullptr) found[i] = known_->find_digest(files[i]);
+    if (found[i]) continue;
     Hasher hasher;
     const auto sink = sink_to([&](std::span<const std::byte> bytes) { hasher.update(bytes); });
-    write_to(files[i], *sink);
+    read_into(files[i], *sink);
     found[i] = hasher.finish();
+    if (known_ != nullptr) known_->add_digest(files[i], *found[i]);
   }
   std::vector<Digest> digests;
   digests.reserve(files.size());

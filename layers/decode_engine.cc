@@ -101,8 +101,8 @@ bool DecodeEngine::checkpoint_due() const {
   return checkpoint_every_ != 0 && plain_offset_ - last_checkpoint_ >= checkpoint_every_;
 }
 
-void DecodeEngine::add_checkpoint(std::string state) {
-  checkpoints_.push_back({input_.offset(), plain_offset_, std::move(state)});
+void DecodeEngine::add_checkpoint(std::string state, std::size_t bytes_back) {
+  checkpoints_.push_back({input_.offset() - bytes_back, plain_offset_, std::move(state)});
   last_checkpoint_ = plain_offset_;
 }
 

@@ -66,7 +66,8 @@ class DecodeEngine {
   // How much of `into` to fill before the next checkpoint is due.
   std::size_t room(std::span<std::byte> into) const;
   bool checkpoint_due() const;
-  void add_checkpoint(std::string state);
+  // At the input's offset, less so many bytes.
+  void add_checkpoint(std::string state, std::size_t bytes_back = 0);
   // What is left of the blob must be zero bytes.
   void skip_zeros();
 

@@ -4,10 +4,8 @@
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
-#include <cstddef>
-#include <cstring>
-
 #include "layers/decode_engine.h"
+#include "layers/deflate_checkpoint.h"
 #include "layers/error.h"
 
 namespace imgslim {
@@ -22,9 +20,6 @@ constexpr unsigned kExtra = 4;
 constexpr unsigned kName = 8;
 constexpr unsigned kComment = 16;
 constexpr unsigned kReserved = 0xe0;
-
-// Where the window lies in the state, at its end.
-constexpr std::size_t kWindow = offsetof(inflate_state, tmp_out_buffer);
 
 enum class Phase { kMember, kBody, kTrailer, kNext, kEnd };
 
@@ -103,19 +98,15 @@ class GzipEngine : public DecodeEngine {
   }
 
   std::size_t inflate(std::span<std::byte> into) {
-    if (checkpoint_due()) add_checkpoint(save());
     if (input_.available().empty()) input_.fill();
     const auto bytes = input_.available();
-    const std::size_t wanted = room(into);
-    // ISA-L takes its input as not const, and leaves it alone.
-    inflate_->next_in = const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes.data()));
-    inflate_->avail_in = static_cast<std::uint32_t>(bytes.size());
-    inflate_->next_out = reinterpret_cast<std::uint8_t*>(into.data());
-    inflate_->avail_out = static_cast<std::uint32_t>(wanted);
-    const int result = isal_inflate(inflate_.get());
-    input_.consume(bytes.size() - inflate_->avail_in);
-    const std::size_t count = wanted - inflate_->avail_out;
-    if (result < 0) fail(fmt::format("invalid deflate data ({}) before the byte", reason(result)));
+    const auto target = into.first(room(into));
+    const bool is_due = checkpoint_due();
+    const InflateStep step =
+        is_due ? search_.step(*inflate_, bytes, target) : inflate_step(*inflate_, bytes, target);
+    input_.consume(step.consumed);
+    if (step.result < 0) fail(fmt::format("invalid deflate data ({}) before the byte", reason(step.result)));
+    const std::size_t count = step.produced;
     crc_ = crc32_gzip_refl(crc_, reinterpret_cast<const unsigned char*>(into.data()), count);
     size_ += static_cast<std::uint32_t>(count);
     produced(count);
@@ -125,10 +116,18 @@ class GzipEngine : public DecodeEngine {
         input_.unread(static_cast<std::size_t>(inflate_->read_in_length) / 8);
       }
       phase_ = Phase::kTrailer;
-    } else if (count == 0 && inflate_->avail_in == bytes.size()) {
+    } else if (count == 0 && step.consumed == 0) {
       fail(bytes.empty() ? "gzip data is cut" : "invalid deflate data");
+    } else if (is_due) {
+      if (const auto back = bits_back_to_boundary(*inflate_)) add_boundary(*back);
     }
     return count;
+  }
+
+  void add_boundary(std::size_t bits_back) {
+    const std::size_t bytes_back = (bits_back + 7) / 8;
+    const auto bit = static_cast<unsigned>(bytes_back * 8 - bits_back);
+    add_checkpoint(pack_checkpoint(*inflate_, bit, crc_, size_), bytes_back);
   }
 
   static std::string_view reason(int result) {
@@ -178,44 +177,23 @@ class GzipEngine : public DecodeEngine {
     }
   }
 
-  // The state without its pointers, which would differ from run to run, and without the part of the window
-  // that holds nothing, which is half of it: there are many checkpoints.
-  std::string save() const {
-    const auto copy = std::make_unique<inflate_state>(*inflate_);
-    copy->next_in = nullptr;
-    copy->next_out = nullptr;
-    copy->avail_in = 0;
-    copy->avail_out = 0;
-    std::string state;
-    state.reserve(kWindow + static_cast<std::size_t>(copy->tmp_out_valid) + sizeof crc_ + sizeof size_);
-    state.append(reinterpret_cast<const char*>(copy.get()),
-                 kWindow + static_cast<std::size_t>(copy->tmp_out_valid));
-    state.append(reinterpret_cast<const char*>(&crc_), sizeof crc_);
-    state.append(reinterpret_cast<const char*>(&size_), sizeof size_);
-    return state;
-  }
-
   void restore(const std::string& state) {
-    constexpr std::size_t kSums = sizeof crc_ + sizeof size_;
-    if (state.size() < kWindow + kSums || state.size() > sizeof(inflate_state) + kSums) {
-      throw Error(Failure::kIo, "checkpoint is of another build");
+    const auto checkpoint = unpack_checkpoint(state);
+    if (!checkpoint) throw Error(Failure::kIo, "checkpoint is damaged");
+    unsigned char first = 0;
+    if (checkpoint->bit != 0) {
+      const auto byte = input_.next_byte();
+      if (!byte) throw Error(Failure::kIo, "checkpoint is damaged");
+      first = *byte;
     }
-    const std::size_t length = state.size() - kSums;
-    std::memset(inflate_.get(), 0, sizeof(inflate_state));
-    std::memcpy(inflate_.get(), state.data(), length);
-    std::memcpy(&crc_, state.data() + length, sizeof crc_);
-    std::memcpy(&size_, state.data() + length + sizeof crc_, sizeof size_);
-    const inflate_state& s = *inflate_;
-    const auto in_size = static_cast<std::int32_t>(sizeof s.tmp_in_buffer);
-    if (s.tmp_out_processed < 0 || s.tmp_out_valid < s.tmp_out_processed ||
-        static_cast<std::size_t>(s.tmp_out_valid) != length - kWindow || s.tmp_in_size < 0 ||
-        s.tmp_in_size > in_size || s.read_in_length > 64 || s.crc_flag != ISAL_DEFLATE) {
-      throw Error(Failure::kIo, "checkpoint is damaged");
-    }
+    restore_checkpoint(*inflate_, *checkpoint, first);
+    crc_ = checkpoint->crc;
+    size_ = checkpoint->size;
     phase_ = Phase::kBody;
   }
 
   std::unique_ptr<inflate_state> inflate_;
+  BoundarySearch search_;
   Phase phase_ = Phase::kMember;
   std::uint32_t header_crc_ = 0;
   std::uint32_t crc_ = 0;   // of the member so far

@@ -244,6 +244,7 @@ void LayerScan::finish() {
     table_->plain_size = plain_size_;
     table_->compression = compression_;
     table_->checkpoints = decoder_->take_checkpoints();
+    table_->hash_states = blob_hasher_.take_states();
     if (decoder_->trailing_zeros() > 0) {
       table_->warnings.push_back(
           fmt::format("{} zero bytes follow the compressed data", decoder_->trailing_zeros()));

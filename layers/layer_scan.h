@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "layers/hash_states.h"
 #include "layers/scan.h"
 
 namespace imgslim {
@@ -65,7 +66,7 @@ class LayerScan {
   std::unique_ptr<Sink> tap_;
   std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<TarIndexer> indexer_;
-  Hasher blob_hasher_;
+  BlobHasher blob_hasher_;
   Hasher plain_hasher_;
   Piece blob_piece_;              // being filled by the thread that decodes
   std::uint64_t blob_bytes_ = 0;  // that passed the tap in this step

@@ -18,6 +18,7 @@
 
 #include "layers/compression.h"
 #include "layers/digest.h"
+#include "layers/hash_states.h"
 
 namespace imgslim {
 
@@ -83,6 +84,7 @@ struct LayerTable {
   std::uint64_t plain_size = 0;
   Compression compression = Compression::kNone;
   std::vector<Checkpoint> checkpoints;
+  std::vector<HashState> hash_states;  // of the blob, by which parts of it can be checked
 
   // Keeps a copy of `text` as long as the table lives.
   std::string_view keep(std::string_view text);

@@ -26,10 +26,10 @@ std::string name_of(const ImageSource& source, const Descriptor& referrer) {
 ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artifact_type,
                                std::string_view content_type, std::string_view content,
                                const std::map<std::string, std::string>& annotations) {
-  return make_referrer(subject, artifact_type, {describe(content_type, content)}, annotations);
+  return make_referrer(std::optional(subject), artifact_type, {describe(content_type, content)}, annotations);
 }
 
-ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artifact_type,
+ReferrerManifest make_referrer(const std::optional<Descriptor>& subject, std::string_view artifact_type,
                                const std::vector<Descriptor>& contents,
                                const std::map<std::string, std::string>& annotations) {
   const Descriptor config = describe(media_type::kOciEmpty, kEmptyDocument);
@@ -41,8 +41,10 @@ ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artif
   json["layers"] = Json::array();
   for (const Descriptor& content : contents)
     json["layers"].push_back(content.to_json());
-  json["subject"] =
-      Descriptor{subject.media_type, subject.digest, subject.size, std::nullopt, {}, {}}.to_json();
+  if (subject) {
+    json["subject"] =
+        Descriptor{subject->media_type, subject->digest, subject->size, std::nullopt, {}, {}}.to_json();
+  }
   for (const auto& [key, value] : annotations)
     json["annotations"][key] = value;
   std::string text = dump_json(json);

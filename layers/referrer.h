@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,8 +34,9 @@ ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artif
                                std::string_view content_type, std::string_view content,
                                const std::map<std::string, std::string>& annotations = {});
 
-// The same for contents that are blobs already, one a layer; `content` of the result is the first.
-ReferrerManifest make_referrer(const Descriptor& subject, std::string_view artifact_type,
+// The same for contents that are blobs already, one a layer; `content` of the result is the first. Without a
+// subject it is an artifact that stands for itself.
+ReferrerManifest make_referrer(const std::optional<Descriptor>& subject, std::string_view artifact_type,
                                const std::vector<Descriptor>& contents,
                                const std::map<std::string, std::string>& annotations = {});
 

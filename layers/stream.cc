@@ -61,6 +61,16 @@ class FileBlob : public Blob {
     }
   }
 
+  std::string identity() const override {
+    struct stat status;
+    if (::fstat(descriptor_.get(), &status) != 0) return {};
+    const auto time = [](const timespec& t) {
+      return std::to_string(t.tv_sec) + "." + std::to_string(t.tv_nsec);
+    };
+    return std::to_string(status.st_dev) + " " + std::to_string(status.st_ino) + " " +
+           std::to_string(status.st_size) + " " + time(status.st_mtim) + " " + time(status.st_ctim);
+  }
+
  private:
   FileDescriptor descriptor_;
   std::string path_;
@@ -77,6 +87,12 @@ class SubBlob : public Blob {
   void read_at(std::uint64_t offset, std::span<std::byte> into) const override {
     check_range(length_, offset, into.size(), "part of a file");
     blob_->read_at(offset_ + offset, into);
+  }
+
+  std::string identity() const override {
+    const std::string whole = blob_->identity();
+    if (whole.empty()) return whole;
+    return whole + " " + std::to_string(offset_) + " " + std::to_string(length_);
   }
 
  private:
@@ -127,6 +143,10 @@ class FunctionSink : public Sink {
 };
 
 }  // namespace
+
+std::string Blob::identity() const {
+  return {};
+}
 
 BlobPtr open_file_blob(const std::string& path) {
   // Without O_NONBLOCK a FIFO put in place of a blob would hold us up before fstat can refuse it.

@@ -82,8 +82,9 @@ TEST_CASE("decoder: decoding goes on from every checkpoint") {
   for (std::size_t at = 0; at < text.size(); at += 70000)
     frames += zstd_frame(text.substr(at, 70000));
   for (const auto& [bytes, compression, least] :
-       {std::tuple{gzip_member(text), Compression::kGzip, 29},
-        std::tuple{gzip_member(text, 0), Compression::kGzip, 29}, std::tuple{members, Compression::kGzip, 29},
+       // A checkpoint comes with the first block or member that ends after so many bytes.
+       {std::tuple{gzip_member(text), Compression::kGzip, 15},
+        std::tuple{gzip_member(text, 0), Compression::kGzip, 15}, std::tuple{members, Compression::kGzip, 15},
         std::tuple{frames, Compression::kZstd, 15}, std::tuple{zstd_frame(text), Compression::kZstd, 0}}) {
     const BlobPtr blob = memory_blob(bytes);
     Decoder decoder(blob, compression, {}, nullptr, 100000);
@@ -116,10 +117,39 @@ TEST_CASE("decoder: a damaged checkpoint is refused") {
   const BlobPtr blob = memory_blob(gzip_member(sample_text(300000)));
   Decoder decoder(blob, Compression::kGzip, {}, nullptr, 100000);
   decode_all(decoder);
-  Checkpoint checkpoint = decoder.take_checkpoints().at(0);
-  checkpoint.state.pop_back();
-  CHECK_THROWS_AS(Decoder(blob, Compression::kGzip, checkpoint), Error);
+  const Checkpoint checkpoint = decoder.take_checkpoints().at(0);
+  Checkpoint bit = checkpoint;
+  bit.state[0] = 8;
+  CHECK_THROWS_AS(Decoder(blob, Compression::kGzip, bit), Error);
+  Checkpoint cut = checkpoint;
+  cut.state.resize(8);
+  CHECK_THROWS_AS(Decoder(blob, Compression::kGzip, cut), Error);
+  Checkpoint window = checkpoint;
+  window.state += '\0';
+  CHECK_THROWS_AS(Decoder(blob, Compression::kGzip, window), Error);
   CHECK_THROWS_AS(Decoder(blob, Compression::kGzip, Checkpoint{blob->size() + 1, 0, {}}), Error);
+}
+
+TEST_CASE("decoder: whatever a checkpoint says, decoding ends") {
+  const std::string text = sample_text(300000);
+  const BlobPtr blob = memory_blob(gzip_member(text));
+  Decoder decoder(blob, Compression::kGzip, {}, nullptr, 100000);
+  decode_all(decoder);
+  const Checkpoint good = decoder.take_checkpoints().at(0);
+  int wrong = 0;
+  for (std::size_t i = 0; i < 400; ++i) {
+    Checkpoint bad = good;
+    bad.blob_offset = (good.blob_offset + i * 37) % blob->size();
+    bad.state[0] = static_cast<char>(i % 8);
+    bad.state.resize(9 + i * 81);
+    try {
+      Decoder resumed(blob, Compression::kGzip, bad);
+      if (decode_all(resumed) != text.substr(good.plain_offset)) ++wrong;
+    } catch (const Error&) {
+      ++wrong;
+    }
+  }
+  CHECK(wrong > 390);
 }
 
 TEST_CASE("decoder: truncation at every byte is an error") {

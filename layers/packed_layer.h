@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// A LayerTable as bytes and back: what of a layer need not be read a second time.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "layers/layer_table.h"
+
+namespace imgslim {
+
+// All of the table but what it points into.
+std::string pack_layer(const LayerTable& table);
+
+// Throws Error{kIo} if the bytes are no table: whatever they are, what comes out keeps all that the readers
+// of tables rely on (clean paths, contents inside the layer, indexes that exist). That it speaks of the blob
+// it names is the caller's trust.
+std::unique_ptr<LayerTable> unpack_layer(std::string_view bytes);
+
+}  // namespace imgslim
