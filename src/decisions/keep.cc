@@ -28,6 +28,12 @@ class RecentFiles : public FileSystem {
   }
   std::vector<std::string> list(std::string_view path) const override { return files_.list(path); }
   std::string head(std::string_view path) const override { return files_.head(path); }
+  std::optional<std::string> recall(std::string_view path, std::string_view fact) const override {
+    return files_.recall(path, fact);
+  }
+  void remember(std::string_view path, std::string_view fact, std::string_view data) const override {
+    files_.remember(path, fact, data);
+  }
   std::shared_ptr<const FileBytes> read(std::string_view path, std::uint64_t limit) const override {
     std::shared_ptr<const FileBytes> content = files_.read(path, limit);
     if (!content || content->bytes().size() > kRecentBytes) return content;

@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::uint64_t kMaxConfigurationBytes = 1 << 20;
 constexpr std::size_t kMaxNamedFiles = 10000;
+constexpr std::size_t kLongestName = 256;
+constexpr int kDeepest = 64;
 
 std::string hex_digest(const EVP_MD* algorithm, std::string_view bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -227,10 +229,14 @@ void KeepSearch::keep_changed_files() {
 }
 
 bool KeepSearch::is_changed(const OwnedPath& owned) const {
+  const bool is_md5 = owned.checksum_kind == OwnedPath::Checksum::kMd5;
+  const std::string_view fact = is_md5 ? "md5" : "sha1";
+  if (const auto known = input_.files.recall(owned.path, fact)) return *known != owned.checksum;
   const auto content = input_.files.read(owned.path, std::uint64_t{1} << 30);
   if (!content) return true;
-  const EVP_MD* algorithm = owned.checksum_kind == OwnedPath::Checksum::kMd5 ? EVP_md5() : EVP_sha1();
-  return hex_digest(algorithm, content->bytes()) != owned.checksum;
+  const std::string sum = hex_digest(is_md5 ? EVP_md5() : EVP_sha1(), content->bytes());
+  input_.files.remember(owned.path, fact, sum);
+  return sum != owned.checksum;
 }
 
 // By the maintainer's address, at one of the distribution's own domains, or the package's stated origin.
@@ -364,39 +370,38 @@ void KeepSearch::read_configuration(NodeId node, const std::string& path, const 
   }
 }
 
-// Strings of a program need not end where a name does (Go keeps them end to end): from each '/', directories
-// by whole components, then every name that the text goes on with. Programs and libraries are left to what
-// the code starts and loads.
-std::vector<std::string> KeepSearch::files_named_in(const ElfFacts& facts, std::string_view bytes,
-                                                    const GoFacts* go) const {
+std::vector<std::string> KeepSearch::tops() const {
+  std::vector<std::string> names;
+  for (const NodeId child : tree().children(Tree::kRoot))
+    names.emplace_back(tree().node(child).name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// Strings of a program need not end where a name does (Go keeps them end to end): from each '/' as far as a
+// path can go.
+PathTexts KeepSearch::path_texts_in(const ElfFacts& facts, std::string_view bytes, const GoFacts* go) const {
   const auto table = function_table(bytes, go);
-  std::set<std::string> found;
-  constexpr std::size_t kLongestName = 255;
+  PathTexts found{tops(), {}};
+  std::set<std::string_view> texts;
   const auto scan = [&](std::size_t begin, std::size_t end) {
-    for (std::size_t at = begin; at < end && found.size() < kMaxNamedFiles;) {
+    for (std::size_t at = begin; at < end;) {
       const void* slash = std::memchr(bytes.data() + at, '/', end - at);
       if (slash == nullptr) break;
-      std::size_t start = static_cast<std::size_t>(static_cast<const char*>(slash) - bytes.data());
+      const auto start = static_cast<std::size_t>(static_cast<const char*>(slash) - bytes.data());
       at = start + 1;
-      NodeId directory = Tree::kRoot;
-      for (int depth = 0; depth < 64 && directory != kNone; ++depth) {
-        std::size_t stop = start + 1;
-        while (stop < end && stop - start <= kLongestName && is_path_byte(bytes[stop]) && bytes[stop] != '/')
+      std::size_t stop = start;
+      for (int depth = 0; depth < kDeepest && stop < end && bytes[stop] == '/'; ++depth) {
+        const std::size_t component = ++stop;
+        while (stop < end && stop - component < kLongestName && is_path_byte(bytes[stop]) &&
+               bytes[stop] != '/')
           ++stop;
-        const std::string_view run = bytes.substr(start + 1, stop - start - 1);
-        if (run.empty()) break;
-        if (depth > 0) {
-          for (std::size_t length = 1; length <= run.size(); ++length) {
-            const NodeId file = tree().child(directory, run.substr(0, length));
-            if (file != kNone && tree().type(file) != EntryType::kDirectory) found.insert(path_of(file));
-          }
-        }
-        if (stop >= end || bytes[stop] != '/') break;
-        const NodeId next = tree().child(directory, run);
-        directory = next == kNone ? kNone : tree().resolve_at(directory, run);
-        if (directory != kNone && tree().type(directory) != EntryType::kDirectory) break;
-        start = stop;
+        if (stop == component) break;
+        const std::string_view name = bytes.substr(component, stop - component);
+        if (depth == 0 && !std::binary_search(found.tops.begin(), found.tops.end(), name)) break;
       }
+      const std::string_view text = bytes.substr(start, stop - start);
+      if (std::count(text.begin(), text.end(), '/') > 1) texts.insert(text);
     }
   };
   for (const ElfSegment& segment : facts.segments) {
@@ -408,6 +413,34 @@ std::vector<std::string> KeepSearch::files_named_in(const ElfFacts& facts, std::
     } else {
       scan(begin, std::max(begin, table.first));
       scan(std::min(end, table.second), end);
+    }
+  }
+  found.texts.assign(texts.begin(), texts.end());
+  return found;
+}
+
+// Directories by whole components, then every name that the text goes on with. Programs and libraries are
+// left to what the code starts and loads.
+std::vector<std::string> KeepSearch::files_named_in(const PathTexts& paths) const {
+  std::set<std::string> found;
+  for (const std::string_view text : paths.texts) {
+    if (found.size() >= kMaxNamedFiles) break;
+    NodeId directory = Tree::kRoot;
+    for (std::size_t start = 1; start < text.size() && directory != kNone;) {
+      const std::size_t stop = std::min(text.find('/', start), text.size());
+      const std::string_view run = text.substr(start, stop - start);
+      if (run.empty()) break;
+      if (start > 1) {
+        for (std::size_t length = 1; length <= run.size(); ++length) {
+          const NodeId file = tree().child(directory, run.substr(0, length));
+          if (file != kNone && tree().type(file) != EntryType::kDirectory) found.insert(path_of(file));
+        }
+      }
+      if (stop >= text.size()) break;
+      const NodeId next = tree().child(directory, run);
+      directory = next == kNone ? kNone : tree().resolve_at(directory, run);
+      if (directory != kNone && tree().type(directory) != EntryType::kDirectory) break;
+      start = stop + 1;
     }
   }
   std::vector<std::string> files;

@@ -11,10 +11,23 @@
 #include "layers/error.h"
 #include "src/decisions/keep_search.h"
 #include "src/facts/library_names.h"
+#include "src/facts/packed_facts.h"
 #include "src/facts/search_cost.h"
 
 namespace imgslim {
+
+static void members(auto& io, PathTexts& paths) {
+  io(paths.tops, paths.texts);
+}
+
+static void members(auto& io, ObjectScan& scan) {
+  io(scan.loads, scan.starts, scan.paths, scan.data_rows, scan.is_static_glibc);
+}
+
 namespace {
+
+// In front of the path: rows of the knowledge base may go by an object's name.
+const std::string kScanFact = "scan ";
 
 constexpr std::size_t kMaxNames = 4096;                              // of one object, to load or to start
 constexpr std::uint64_t kMaxScannedAhead = std::uint64_t{32} << 20;  // bytes of one file
@@ -98,7 +111,32 @@ SearchOptions KeepSearch::search_options() const {
   return options;
 }
 
+// What an earlier run found, if it looked for all that is asked for now.
+std::optional<ObjectScan> KeepSearch::recall_scan(const std::string& path, bool is_application) const {
+  const auto data = input_.files.recall(path, kScanFact + path);
+  if (!data) return std::nullopt;
+  std::optional<ObjectScan> known = unpacked<ObjectScan>(*data);
+  if (!known) return std::nullopt;
+  const auto rows = data_rows().size();
+  if (std::any_of(known->data_rows.begin(), known->data_rows.end(),
+                  [&](std::size_t row) { return row >= rows; }))
+    return std::nullopt;
+  if (!is_application) return known;
+  const std::vector<std::string> names = tops();
+  if (!known->paths ||
+      !std::includes(known->paths->tops.begin(), known->paths->tops.end(), names.begin(), names.end()))
+    return std::nullopt;
+  return known;
+}
+
 std::unique_ptr<ObjectScan> KeepSearch::scan(const std::string& path) const {
+  const NodeId node = node_of(path);
+  const bool is_application = node != kNone && application_[node];
+  if (auto known = recall_scan(path, is_application)) {
+    auto result = std::make_unique<ObjectScan>(std::move(*known));
+    if (is_application) result->named_files = files_named_in(*result->paths);
+    return result;
+  }
   auto result = std::make_unique<ObjectScan>();
   // The bytes are held while the object's facts are read from them too.
   const auto content = recent_->read(path, std::uint64_t{2} << 30);
@@ -114,9 +152,10 @@ std::unique_ptr<ObjectScan> KeepSearch::scan(const std::string& path) const {
   if (go == nullptr && !facts.interpreter && facts.needed.empty() && !facts.soname) {
     result->is_static_glibc = content->bytes().find("/etc/ld.so.cache") != std::string_view::npos;
   }
-  const NodeId node = node_of(path);
-  if (node != kNone && application_[node]) result->named_files = files_named_in(facts, content->bytes(), go);
   result->data_rows = data_rows_of(facts, go, result->is_static_glibc, path);
+  if (is_application) result->paths = path_texts_in(facts, content->bytes(), go);
+  input_.files.remember(path, kScanFact + path, packed(*result));
+  if (is_application) result->named_files = files_named_in(*result->paths);
   return result;
 }
 
@@ -402,10 +441,9 @@ void KeepSearch::keep_exporters(const std::vector<std::string>& symbols, const W
     std::sort(candidates.begin(), candidates.end());
     std::vector<char> exports(candidates.size(), 0);
     for_each_at_once(input_.threads, candidates.size(), [&](std::size_t at) {
-      const auto content = input_.files.read(path_of(candidates[at].second), std::uint64_t{1} << 30);
-      const auto facts = content ? read_elf(content->bytes()) : std::nullopt;
-      if (!facts) return;
-      for (const DynamicSymbol& symbol : facts->dynamic_symbols) {
+      const auto object = objects_.read_object(path_of(candidates[at].second));
+      if (!object || !object->facts) return;
+      for (const DynamicSymbol& symbol : object->facts->dynamic_symbols) {
         if (!symbol.defined) continue;
         for (const std::string& wanted : symbols)
           if (matches_glob(symbol.name, wanted)) exports[at] = 1;

@@ -25,11 +25,19 @@
 
 namespace imgslim {
 
+// Texts in an object that may name files, and the names at the top of the tree that they begin with: a text
+// that begins with another was not looked for.
+struct PathTexts {
+  std::vector<std::string> tops;   // sorted
+  std::vector<std::string> texts;  // "/usr/share/zoneinfo/..", sorted; what follows the name may be with it
+};
+
 // What a kept object brings, found in one reading of it.
 struct ObjectScan {
   std::vector<DlopenFinding> loads;
   std::vector<ExecFinding> starts;
-  std::vector<std::string> named_files;  // of application objects: regular files that strings name
+  std::optional<PathTexts> paths;        // of application objects
+  std::vector<std::string> named_files;  // of them: regular files that strings name
   std::vector<std::size_t> data_rows;    // what it imports and links in asks for these
   bool is_static_glibc = false;
 };
@@ -74,6 +82,7 @@ class KeepSearch {
   void expand_elf(const std::string& path, const Witness& witness);
   const ObjectScan& scan_of(const std::string& path);
   std::unique_ptr<ObjectScan> scan(const std::string& path) const;
+  std::optional<ObjectScan> recall_scan(const std::string& path, bool is_application) const;
   // Scans of what comes next, several at a time; the result does not depend on it.
   void scan_ahead(std::vector<std::string> paths);
   void scan_queue_ahead(const std::deque<Item>& queue);
@@ -106,8 +115,9 @@ class KeepSearch {
   void keep_conffiles(PackageId package, const std::string& because, Evidence evidence);
   void keep_environment();
   void read_configuration(NodeId node, const std::string& path, const Witness& witness);
-  std::vector<std::string> files_named_in(const ElfFacts& facts, std::string_view bytes,
-                                          const GoFacts* go) const;
+  PathTexts path_texts_in(const ElfFacts& facts, std::string_view bytes, const GoFacts* go) const;
+  std::vector<std::string> files_named_in(const PathTexts& paths) const;
+  std::vector<std::string> tops() const;
   bool is_distribution(PackageId package) const;
   bool is_from_archive(PackageId package) const;
   bool is_shared_directory(NodeId directory) const;

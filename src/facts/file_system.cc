@@ -93,6 +93,12 @@ class HostFileSystem : public FileSystem {
 
 }  // namespace
 
+std::optional<std::string> FileSystem::recall(std::string_view, std::string_view) const {
+  return std::nullopt;
+}
+
+void FileSystem::remember(std::string_view, std::string_view, std::string_view) const {}
+
 std::optional<std::string> resolve_path(const FileSystem& files, std::string_view path, bool follow_last,
                                         std::vector<std::string>* links) {
   std::string resolved;  // "" is the root

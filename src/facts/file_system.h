@@ -48,6 +48,10 @@ class FileSystem {
     const auto content = read(path);
     return content ? std::string(content->bytes().substr(0, 8)) : std::string();
   }
+  // What remember() was told of this file's content, in this run or an earlier one, under that name for the
+  // fact; nothing if that is not known.
+  virtual std::optional<std::string> recall(std::string_view path, std::string_view fact) const;
+  virtual void remember(std::string_view path, std::string_view fact, std::string_view data) const;
 };
 
 // What a path leads to for a process rooted in the image: every link resolved inside it, ".." stops at

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/facts/object_cache.h"
 
+#include <tuple>
 #include <utility>
 
 #include "layers/bytes.h"
+#include "src/facts/packed_facts.h"
 
 namespace imgslim {
 namespace {
@@ -98,35 +100,52 @@ std::shared_ptr<const Value> ObjectCache::once(Table<Value>& table, const std::s
 }
 
 std::shared_ptr<const ObjectFile> ObjectCache::object(const std::string& resolved) {
-  return once<ObjectFile>(objects_, resolved, [&]() -> std::shared_ptr<const ObjectFile> {
-    const auto status = files_.status(resolved);
-    if (!status) return nullptr;
-    auto object = std::make_shared<ObjectFile>();
-    object->path = resolved;
-    object->inode = status->inode;
-    object->is_setuid = (status->mode & 04000) != 0;
-    if (status->kind != FileKind::kRegular) {
-      object->wrong = "cannot read file data";
-      return object;
-    }
-    const auto content = files_.read(resolved);
-    if (content == nullptr) {
-      object->wrong = "cannot read file data";
-      return object;
-    }
-    object->wrong = complaint(content->bytes());
-    object->facts = read_elf(content->bytes());
+  return once<ObjectFile>(objects_, resolved, [&] { return read_object(resolved); });
+}
+
+std::shared_ptr<const ObjectFile> ObjectCache::read_object(const std::string& resolved) const {
+  const auto status = files_.status(resolved);
+  if (!status) return nullptr;
+  auto object = std::make_shared<ObjectFile>();
+  object->path = resolved;
+  object->inode = status->inode;
+  object->is_setuid = (status->mode & 04000) != 0;
+  if (status->kind != FileKind::kRegular) {
+    object->wrong = "cannot read file data";
     return object;
-  });
+  }
+  using Known = std::pair<std::string, std::optional<ElfFacts>>;
+  constexpr std::string_view kFact = "object";
+  if (const auto data = files_.recall(resolved, kFact)) {
+    if (auto known = unpacked<Known>(*data)) {
+      std::tie(object->wrong, object->facts) = std::move(*known);
+      return object;
+    }
+  }
+  const auto content = files_.read(resolved);
+  if (content == nullptr) {
+    object->wrong = "cannot read file data";
+    return object;
+  }
+  Known known(complaint(content->bytes()), read_elf(content->bytes()));
+  files_.remember(resolved, kFact, packed(known));
+  std::tie(object->wrong, object->facts) = std::move(known);
+  return object;
 }
 
 std::shared_ptr<const LoaderFacts> ObjectCache::loader(const std::string& resolved) {
   return once<LoaderFacts>(loaders_, resolved, [&]() -> std::shared_ptr<const LoaderFacts> {
     const auto file = object(resolved);
     if (file == nullptr || !file->facts) return nullptr;
+    constexpr std::string_view kFact = "loader";
+    if (const auto data = files_.recall(resolved, kFact)) {
+      if (auto known = unpacked<LoaderFacts>(*data)) return std::make_shared<LoaderFacts>(std::move(*known));
+    }
     const auto content = files_.read(resolved);
     if (content == nullptr) return nullptr;
-    return std::make_shared<LoaderFacts>(read_loader(*file->facts, content->bytes()));
+    auto facts = std::make_shared<LoaderFacts>(read_loader(*file->facts, content->bytes()));
+    files_.remember(resolved, kFact, packed(*facts));
+    return facts;
   });
 }
 

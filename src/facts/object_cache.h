@@ -47,6 +47,8 @@ class ObjectCache {
   const FileSystem& files() const { return files_; }
   // The file at a resolved path; nullptr if there is none (a directory is a file no loader can read).
   std::shared_ptr<const ObjectFile> object(const std::string& resolved);
+  // The same, for who looks at many once: it is not kept.
+  std::shared_ptr<const ObjectFile> read_object(const std::string& resolved) const;
   // Loader facts of the file at a resolved path, nullptr if it is no ELF file.
   std::shared_ptr<const LoaderFacts> loader(const std::string& resolved);
   // The cache file at a path of the image, nullptr if the loader finds none that it can use.

@@ -48,8 +48,8 @@ struct TreeFileSystem::State {
   std::unordered_map<InodeId, std::weak_ptr<const FileBytes>> held;
 };
 
-TreeFileSystem::TreeFileSystem(const Tree& tree, ContentReader reader)
-    : tree_(tree), reader_(std::move(reader)), state_(std::make_unique<State>()) {}
+TreeFileSystem::TreeFileSystem(const Tree& tree, ContentReader reader, const FileFacts* facts)
+    : tree_(tree), reader_(std::move(reader)), facts_(facts), state_(std::make_unique<State>()) {}
 TreeFileSystem::~TreeFileSystem() = default;
 
 NodeId TreeFileSystem::node(std::string_view path) const {
@@ -117,6 +117,23 @@ std::string TreeFileSystem::head(std::string_view path) const {
     result += static_cast<char>(entry->head >> (8 * i) & 0xff);
   }
   return result;
+}
+
+// The entry with the content of the regular file of that name.
+EntryRef TreeFileSystem::file(std::string_view path) const {
+  const NodeId id = node(path);
+  if (id == kNone || kind_of(tree_.type(id)) != FileKind::kRegular) return {};
+  return tree_.inode_of(id).attributes;
+}
+
+std::optional<std::string> TreeFileSystem::recall(std::string_view path, std::string_view fact) const {
+  const EntryRef entry = facts_ == nullptr ? EntryRef() : file(path);
+  return entry ? facts_->recall(entry, fact) : std::nullopt;
+}
+
+void TreeFileSystem::remember(std::string_view path, std::string_view fact, std::string_view data) const {
+  const EntryRef entry = facts_ == nullptr ? EntryRef() : file(path);
+  if (entry) facts_->remember(entry, fact, data);
 }
 
 }  // namespace imgslim

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "layers/tree.h"
+#include "src/facts/file_facts.h"
 #include "src/facts/file_system.h"
 
 namespace imgslim {
@@ -22,8 +23,8 @@ using ContentReader = std::function<std::string(EntryRef entry, std::uint64_t le
 // Thread safe. Contents are read on demand and shared while someone holds them, not kept.
 class TreeFileSystem : public FileSystem {
  public:
-  // `tree` must outlive it and not change.
-  TreeFileSystem(const Tree& tree, ContentReader reader);
+  // `tree` must outlive it and not change, and so must `facts` if there are some.
+  TreeFileSystem(const Tree& tree, ContentReader reader, const FileFacts* facts = nullptr);
   ~TreeFileSystem() override;
 
   std::optional<FileStatus> status(std::string_view path) const override;
@@ -32,6 +33,8 @@ class TreeFileSystem : public FileSystem {
   std::shared_ptr<const FileBytes> read(std::string_view path, std::uint64_t limit) const override;
 
   std::string head(std::string_view path) const override;
+  std::optional<std::string> recall(std::string_view path, std::string_view fact) const override;
+  void remember(std::string_view path, std::string_view fact, std::string_view data) const override;
 
   const Tree& tree() const { return tree_; }
   // The node of an absolute path, no link followed; kNone if there is none.
@@ -39,7 +42,9 @@ class TreeFileSystem : public FileSystem {
 
  private:
   const Tree& tree_;
+  EntryRef file(std::string_view path) const;
   ContentReader reader_;
+  const FileFacts* facts_;
   struct State;
   std::unique_ptr<State> state_;
 };
