@@ -36,6 +36,9 @@ struct Arguments {
   std::string config;
   std::string buildkit_cache_from;
   std::string buildkit_cache_to;
+  std::vector<std::string> cache_from;
+  std::vector<std::string> cache_to;
+  bool no_cache = false;
   OptimizeOptions options;
 };
 
@@ -90,6 +93,22 @@ void set_buildkit_cache(const Arguments& arguments, OptimizeOptions& options) {
   options.buildkit_cache = parse_buildkit_cache_to(arguments.buildkit_cache_to);
   if (!arguments.buildkit_cache_from.empty())
     options.buildkit_cache->from = parse_source_name(arguments.buildkit_cache_from);
+}
+
+void set_cache(const Arguments& arguments, OptimizeOptions& options) {
+  if (arguments.no_cache) {
+    if (!arguments.cache_from.empty() || !arguments.cache_to.empty())
+      throw_usage("--no-cache and --cache-from or --cache-to exclude each other");
+    return;
+  }
+  options.cache.directory = spool_directory();
+  options.cache.threads = options.threads;
+  for (const std::string& text : arguments.cache_from)
+    options.cache.from.push_back(parse_cache_from(text));
+  for (const std::string& text : arguments.cache_to)
+    options.cache.to.push_back(parse_cache_to(text));
+  if (options.dry_run && !options.cache.to.empty())
+    throw_usage("--cache-to and --dry-run exclude each other");
 }
 
 // What the repository's settings say, where the command line says nothing; lists are joined.
@@ -173,6 +192,7 @@ OptimizeOptions options_from(const Arguments& arguments, const CommonOptions& co
   options.threads = common.thread_count();
   options.spool_directory = spool_directory();
   options.source_date_epoch = source_date_epoch();
+  set_cache(arguments, options);
   return options;
 }
 
@@ -240,6 +260,12 @@ Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
       ->type_name("REF");
   app.add_option("--buildkit-cache-to", a.buildkit_cache_to, "publish the source's BuildKit cache there")
       ->type_name("REF[,form=index|manifest]");
+  app.add_option("--cache-from", a.cache_from, "take what an earlier run found from there")
+      ->type_name("REF|type=registry,ref=REF|type=local,src=DIR")
+      ->allow_extra_args(false);
+  app.add_option("--cache-to", a.cache_to, "keep what this run finds there")
+      ->type_name("REF|type=registry,ref=REF|type=local,dest=DIR[,mode=min|max][,ignore-error=true]")
+      ->allow_extra_args(false);
   app.add_option("--compression", a.compression, "compression of layers that are written")
       ->check(CLI::IsMember({"gzip", "zstd"}))
       ->type_name("gzip|zstd");
@@ -264,6 +290,7 @@ Run set_up_optimize(CLI::App& app, const CommonOptions& common) {
   app.add_option("--min-form", a.min_form, "at least this form")
       ->check(CLI::IsMember({"lossless", "tidy", "distroless"}))
       ->type_name("FORM");
+  app.add_flag("--no-cache", a.no_cache, "read and write everything again");
   app.add_flag("--no-hardlinks", a.no_hardlinks, "do not store equal files once");
   app.add_option("--platform", a.platforms, "only this platform of an index")
       ->type_name("OS/ARCH")

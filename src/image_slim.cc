@@ -51,8 +51,9 @@ bool ImageWork::plan_slim() {
   std::vector<BlobPtr> blobs = blobs_;
   blobs.push_back(memory_blob(slim_->generated_bytes));
   forget_contents();
-  slim_contents_ = std::make_unique<Contents>(slim_tables_, std::move(blobs),
-                                              content_cache_bytes(slim_tables_.size()), replaced_);
+  slim_contents_ =
+      std::make_unique<Contents>(slim_tables_, std::move(blobs), content_cache_bytes(slim_tables_.size()),
+                                 replaced_, cache_ == nullptr ? nullptr : &*facts_);
   changes_.assign(tables_.size(), LayerChange{});
   for (std::size_t i = base_layers_; i < changes_.size(); ++i)
     changes_[i].kind = LayerChange::Kind::kRemoved;
@@ -72,12 +73,18 @@ void ImageWork::check_slim() {
     tree.apply(table);
   for (const SlimLayer& layer : slim_->layers)
     tree.apply(layer.layer.table);
-  const ContentReader reader = [&](EntryRef file, std::uint64_t length) {
-    if (file.layer < base_layers_) return contents_->read_front(file, length);
-    return slim_contents_->read_front(slim_->layers[file.layer - base_layers_].layer.contents[file.entry],
-                                      length);
+  const auto place_of = [&](EntryRef file) {
+    if (file.layer < base_layers_) return file;
+    return slim_->layers[file.layer - base_layers_].layer.contents[file.entry];
   };
-  const TreeFileSystem files(tree, reader);
+  const ContentReader read = [&](EntryRef file, std::uint64_t length) {
+    return slim_contents_->read_front(file, length);
+  };
+  const ContentReader reader = [&](EntryRef file, std::uint64_t length) {
+    return facts_->content(place_of(file), length, read);
+  };
+  const MappedFacts facts(*facts_, place_of);
+  const TreeFileSystem files(tree, reader, &facts);
   const PackageDatabase packages = PackageDatabase::read(files);
   lost_shell_ = resolve_path(*files_, "/bin/sh").has_value() && !resolve_path(files, "/bin/sh");
   const Verification source = verify_closure({*files_, image_.config, packages_, more_commands_});

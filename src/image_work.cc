@@ -55,7 +55,9 @@ void ImageWork::merge(const ScannedLayers& layers) {
   tables_ = source_tables_ = layers.tables_of(image_);
   blobs_ = layers.blobs_of(image_);
   tree_ = merge_layers(image_, tables_);
-  contents_ = layers.contents_of(image_);
+  cache_ = layers.cache();
+  facts_.emplace(tables_, layers.facts_of(image_));
+  contents_ = layers.contents_of(image_, cache_ == nullptr ? nullptr : &*facts_);
 }
 
 void ImageWork::forget_contents() const {
@@ -64,7 +66,7 @@ void ImageWork::forget_contents() const {
 }
 
 void ImageWork::find_facts() {
-  files_ = std::make_unique<TreeFileSystem>(tree_, content_reader());
+  files_ = std::make_unique<TreeFileSystem>(tree_, content_reader(), &*facts_);
   packages_ = PackageDatabase::read(*files_);
   more_commands_ = more_commands(options_, image_.config);
   roots_ = find_roots(*files_, image_.config, more_commands_);
@@ -97,7 +99,10 @@ bool ImageWork::stays_apart(NodeId node) const {
 }
 
 ContentReader ImageWork::content_reader() const {
-  return [this](EntryRef file, std::uint64_t length) { return contents_->read_front(file, length); };
+  const ContentReader read = [this](EntryRef file, std::uint64_t length) {
+    return contents_->read_front(file, length);
+  };
+  return [this, read](EntryRef file, std::uint64_t length) { return facts_->content(file, length, read); };
 }
 
 void ImageWork::plan(Form wanted) {
@@ -168,12 +173,20 @@ std::optional<WrittenLayer> ImageWork::write_once(
     const std::lock_guard lock(written_mutex_);
     if (const auto known = written.find(key); known != written.end()) return known->second;
   }
+  if (cache_ != nullptr) {
+    if (const auto known = cache_->find_output(key, destination)) {
+      if (!accept(*known)) return std::nullopt;
+      const std::lock_guard lock(written_mutex_);
+      return written.emplace(key, *known).first->second;
+    }
+  }
   const std::unique_ptr<BlobWriter> blob = destination.start_blob();
   const WrittenLayer result = write_layer(layer, contents, format, *blob);
   if (!accept(result)) return std::nullopt;
   blob->commit(result.digest, result.size);
   check_written_layer(destination.open(Descriptor{"", result.digest, result.size, {}, {}, {}}), result,
                       layer);
+  if (cache_ != nullptr) cache_->add_output(key, result);
   const std::lock_guard lock(written_mutex_);
   return written.emplace(key, result).first->second;
 }

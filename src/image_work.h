@@ -24,6 +24,7 @@
 #include "src/facts/package_owner.h"
 #include "src/facts/roots.h"
 #include "src/facts/tree_file_system.h"
+#include "src/image_facts.h"
 #include "src/image_set.h"
 #include "src/optimize.h"
 #include "src/proof.h"
@@ -133,6 +134,8 @@ class ImageWork {
   bool debug_info_handled_ = false;
   Tree tree_;
   std::unique_ptr<Contents> contents_;
+  ImageCache* cache_ = nullptr;
+  std::optional<ImageFacts> facts_;
   std::unique_ptr<TreeFileSystem> files_;
   PackageDatabase packages_;
   Roots roots_;

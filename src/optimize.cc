@@ -14,6 +14,7 @@
 #include "src/document_writer.h"
 #include "src/image_set.h"
 #include "src/image_work.h"
+#include "src/run_record.h"
 #include "src/scanned_layers.h"
 
 namespace imgslim {
@@ -53,6 +54,10 @@ FormChoice choose_form(const OptimizeOptions& options, const std::vector<std::un
     return {Form::kTidy, stopped_by};
   }
   return {Form::kDistroless, ""};
+}
+
+void note_stopper(Form form, const std::string& stopped_by, Progress& progress) {
+  progress.note(fmt::format("form {}: {}", name_of(form), stopped_by));
 }
 
 // How many of an image's lowest layers are asked to stay.
@@ -128,12 +133,27 @@ Certificate certify(const OptimizeOptions& options, Form form, const ImageSource
   return certificate;
 }
 
+// What this run read and wrote.
+void keep_for_later(const OptimizeOptions& options, ImageCache& cache, ImageStores& stores) {
+  const auto& name = options.destination;
+  const bool is_readable =
+      name && (name->transport == Transport::kOci || name->transport == Transport::kDocker);
+  const std::unique_ptr<ImageSource> result = is_readable ? stores.open_source(*name) : nullptr;
+  cache.save(result.get());
+}
+
 }  // namespace
 
 Report optimize(const OptimizeOptions& options, Progress& progress) {
   // Open: the documents behind the name. What the destination cannot hold is said before any work.
   ImageStores stores(options.network, options.spool_directory);
   const std::unique_ptr<ImageSource> source = stores.open_source(options.source);
+  const RunRecord record(options, *source, stores);
+  if (std::optional<Report> done = record.find()) {
+    if (!done->stopped_by.empty()) note_stopper(done->form, done->stopped_by, progress);
+    done->transfers = stores.transfers();
+    return *std::move(done);
+  }
   ImageSet set = read_image_set(*source, options.platforms);
   convert_to_oci(set, *source, options.destination);
   std::unique_ptr<ImageDestination> destination;
@@ -147,19 +167,24 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
                     destination->name()));
   }
 
-  std::optional<BuildkitCacheCopy> cache;
+  std::optional<BuildkitCacheCopy> buildkit_cache;
   if (options.buildkit_cache) {
-    cache.emplace(*options.buildkit_cache, options.source, *source, set, options.destination, options.dry_run,
-                  stores);
+    buildkit_cache.emplace(*options.buildkit_cache, options.source, *source, set, options.destination,
+                           options.dry_run, stores);
   }
 
-  // Tree: every layer is read once, all digests are checked.
-  const ScannedLayers layers(*source, set, options.threads, progress, [] {
+  // Tree: every layer is read once, all digests are checked. What an earlier run read is taken from its
+  // cache.
+  std::optional<ImageCache> cache;
+  if (options.cache.is_used()) cache.emplace(options.cache, stores, progress);
+  const auto make_observers = [] {
     Observers observers;
     observers.push_back(make_debug_info_observer());
     return observers;
-  });
-  if (cache) cache->prepare(layers, options.threads, progress);
+  };
+  const ScannedLayers layers(*source, set, options.threads, progress, make_observers,
+                             cache ? &*cache : nullptr);
+  if (buildkit_cache) buildkit_cache->prepare(layers, options.threads, progress);
   std::vector<std::unique_ptr<ImageWork>> works;
   for (const SourceImage& image : set.images) {
     works.push_back(std::make_unique<ImageWork>(image, options));
@@ -171,9 +196,7 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   for (const auto& work : works)
     work->find_facts();
   const FormChoice choice = choose_form(options, works);
-  if (!choice.stopped_by.empty()) {
-    progress.note(fmt::format("form {}: {}", name_of(choice.form), choice.stopped_by));
-  }
+  if (!choice.stopped_by.empty()) note_stopper(choice.form, choice.stopped_by, progress);
 
   // Keep and plan. From here on it is fixed what goes.
   for (const auto& work : works)
@@ -190,16 +213,15 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   DocumentWriter writer(*source, destination.get(), works, options.source_date_epoch);
   const std::optional<Descriptor> root = writer.write(set);
   for (std::size_t i = 0; destination && i < works.size(); ++i) {
-    if (const auto result = writer.result(i))
-      works[i]->write_companions(*source, *destination, *result);
+    if (const auto result = writer.result(i)) works[i]->write_companions(*source, *destination, *result);
   }
   Certificate certificate;
   if (destination && root) {
     certificate = certify(options, choice.form, *source, *root, works, writer, *destination, progress);
-    if (cache) {
+    if (buildkit_cache) {
       // What both name is then there already.
       destination->await_blobs();
-      cache->publish();
+      buildkit_cache->publish();
     }
     destination->publish(*root);
   }
@@ -217,13 +239,20 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   report.left_out = set.left_out;
   report.transfers = stores.transfers();
   report.attestations_dropped = writer.attestations_dropped();
-  if (cache) report.buildkit_cache = cache->report();
+  if (buildkit_cache) report.buildkit_cache = buildkit_cache->report();
   report.proof = certificate.text;
   report.proof_referrer = certificate.referrer;
   for (std::size_t i = 0; i < works.size(); ++i) {
     report.platforms.push_back(works[i]->report());
     report.platforms.back().result_digest = writer.result_digest(i);
     report.platforms.back().lost_inline_cache = writer.lost_inline_cache(i);
+  }
+  if (cache) {
+    // Their memory is what packing the records takes.
+    works.clear();
+    keep_for_later(options, *cache, stores);
+    report.cache = cache->report();
+    record.store(report);
   }
   return report;
 }

@@ -15,6 +15,7 @@
 #include "src/decisions/form.h"
 #include "src/decisions/glob.h"
 #include "src/facts/evidence.h"
+#include "src/image_cache.h"
 #include "src/open_image.h"
 #include "src/progress.h"
 #include "src/report.h"
@@ -47,6 +48,7 @@ struct OptimizeOptions {
   NetworkArguments network;
   std::optional<std::int64_t> source_date_epoch;
   std::optional<BuildkitCacheRequest> buildkit_cache;
+  CacheOptions cache;
   bool keeps_proof = false;  // the caller writes Report::proof somewhere
 };
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "layers/compression.h"
 #include "layers/digest.h"
@@ -192,6 +193,37 @@ std::string fit(std::string text, std::size_t width) {
   return text + "..";
 }
 
+Json to_json(const CacheReport& cache) {
+  Json json;
+  json["whole_run"] = cache.whole_run;
+  json["layers"] = Json::array();
+  for (const CacheReport::Layer& layer : cache.layers)
+    json["layers"].push_back(
+        Json{{"digest", layer.digest}, {"from", printable(layer.origin)}, {"bytes", layer.bytes}});
+  json["outputs"] = Json{{"blobs", cache.outputs}, {"bytes", cache.output_bytes}};
+  return json;
+}
+
+std::vector<std::string> cache_lines(const CacheReport& cache) {
+  if (cache.whole_run) return {"cache: an earlier run did the same, and its result is there"};
+  std::vector<std::string> lines;
+  std::uint64_t bytes = 0;
+  std::set<std::string> origins;
+  for (const CacheReport::Layer& layer : cache.layers) {
+    bytes += layer.bytes;
+    origins.insert(printable(layer.origin));
+  }
+  if (!cache.layers.empty()) {
+    lines.push_back(fmt::format("cache: {} layers, {}, not read again ({})", cache.layers.size(),
+                                human_bytes(bytes), fmt::join(origins, ", ")));
+  }
+  if (cache.outputs > 0) {
+    lines.push_back(fmt::format("cache: {} layers, {}, not written again", cache.outputs,
+                                human_bytes(cache.output_bytes)));
+  }
+  return lines;
+}
+
 }  // namespace
 
 BeforeAfter PlatformReport::compressed() const {
@@ -235,6 +267,7 @@ Json to_json(const Report& report) {
   }
   json["buildkit_cache"] = report.buildkit_cache ? to_json(*report.buildkit_cache) : Json(nullptr);
   json["transfers"] = to_json(report.transfers);
+  json["cache"] = to_json(report.cache);
   return json;
 }
 
@@ -275,6 +308,8 @@ std::string to_text(const Report& report, int width) {
     add("");
   }
   if (!report.left_out.empty()) add(fmt::format("left out: {}", fmt::join(report.left_out, ", ")));
+  for (const std::string& line : cache_lines(report.cache))
+    add(fit(line, columns));
   if (report.dry_run) {
     add("dry run: nothing was written; compressed sizes of rewritten layers are estimates");
   } else {

@@ -85,6 +85,19 @@ struct BuildkitCacheReport {
   std::vector<std::string> problems;  // of the source's cache
 };
 
+// What earlier runs had found or written already.
+struct CacheReport {
+  struct Layer {
+    std::string digest;
+    std::string origin;  // "local", or the artifact's name
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Layer> layers;  // of the source, that were not read: facts about them came from there
+  std::uint64_t outputs = 0;  // layers that were not written again
+  std::uint64_t output_bytes = 0;
+  bool whole_run = false;  // an earlier run did the same, and its result is still there
+};
+
 struct PlatformReport {
   std::string platform;
   std::string source_digest;
@@ -121,6 +134,7 @@ struct Report {
       proof_referrer;  // digest of its manifest beside the result; empty: the destination has no place
   std::optional<BuildkitCacheReport> buildkit_cache;
   TransferReport transfers;
+  CacheReport cache;
 };
 
 Json to_json(const Report& report);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "layers/error.h"
+#include "layers/hash_states.h"
 #include "layers/scan.h"
 
 namespace imgslim {
@@ -27,24 +28,41 @@ BlobPtr open_layer(const ImageSource& source, const LayerDescriptor& layer) {
 }  // namespace
 
 ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, unsigned threads,
-                             Progress& progress, const std::function<Observers()>& observers) {
+                             Progress& progress, const std::function<Observers()>& observers,
+                             ImageCache* cache)
+    : cache_(cache) {
   std::vector<ScanJob> jobs;
+  std::vector<std::size_t> numbers;  // of the jobs' layers
   std::uint64_t total = 0;
+  std::vector<Digest> diff_ids;
   for (const SourceImage& image : set.images) {
     for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
       const LayerDescriptor& layer = image.manifest.layers[i];
       const Digest& digest = layer.descriptor.digest;
-      const auto [place, is_new] = number_.emplace(digest, jobs.size());
+      const auto [place, is_new] = number_.emplace(digest, diff_ids.size());
       const std::string what = fmt::format("{}, layer {} ({})", image.what, i + 1, digest.short_text());
       if (!is_new) {
-        if (jobs[place->second].diff_id != image.config.diff_ids[i]) {
+        if (diff_ids[place->second] != image.config.diff_ids[i]) {
           throw_bad_image(what + ": two images name different DiffIDs for the same blob");
         }
         continue;
       }
+      diff_ids.push_back(image.config.diff_ids[i]);
       BlobPtr blob = with_context(what, [&] { return open_layer(source, layer); });
-      jobs.push_back(ScanJob{blob, digest, layer.descriptor.size, image.config.diff_ids[i], what});
+      auto known =
+          cache == nullptr ? std::nullopt : cache->find_layer(layer.descriptor, diff_ids.back(), *blob);
+      if (known) {
+        // Of what is still read, each part is shown to belong to the blob that was read then.
+        blobs_.push_back(checked_blob(std::move(blob), digest, known->table->hash_states));
+        tables_.push_back(known->table);
+        facts_.push_back(known->facts);
+        continue;
+      }
+      jobs.push_back(ScanJob{blob, digest, layer.descriptor.size, diff_ids.back(), what});
+      numbers.push_back(blobs_.size());
       blobs_.push_back(std::move(blob));
+      tables_.emplace_back();
+      facts_.push_back(cache == nullptr ? nullptr : std::make_shared<LayerFindings>());
       total += layer.descriptor.size;
     }
   }
@@ -59,8 +77,12 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
   if (observers) scan.observers = [&](std::size_t) { return observers(); };
   scan.progress = [&](std::uint64_t done, std::uint64_t all) { progress.at(done, all); };
   progress.begin(fmt::format("reading {} layers, {}", jobs.size(), human_bytes(total)));
-  tables_ = scan_layers(jobs, scan);
+  std::vector<LayerTablePtr> scanned = scan_layers(jobs, scan);
   progress.end();
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    tables_[numbers[i]] = std::move(scanned[i]);
+    if (cache != nullptr) cache->add_layer({tables_[numbers[i]], facts_[numbers[i]]}, *jobs[i].blob);
+  }
   std::uint64_t entries = 0;
   for (const SourceImage& image : set.images) {
     for (const LayerTablePtr& table : tables_of(image))
@@ -88,9 +110,18 @@ std::vector<BlobPtr> ScannedLayers::blobs_of(const SourceImage& image) const {
   return blobs;
 }
 
-std::unique_ptr<Contents> ScannedLayers::contents_of(const SourceImage& image) const {
+std::vector<std::shared_ptr<LayerFindings>> ScannedLayers::facts_of(const SourceImage& image) const {
+  std::vector<std::shared_ptr<LayerFindings>> facts;
+  for (const LayerDescriptor& layer : image.manifest.layers)
+    facts.push_back(facts_[number_.at(layer.descriptor.digest)]);
+  return facts;
+}
+
+std::unique_ptr<Contents> ScannedLayers::contents_of(const SourceImage& image,
+                                                     const KnownContents* known) const {
   return std::make_unique<Contents>(tables_of(image), blobs_of(image),
-                                    content_cache_bytes(image.manifest.layers.size()));
+                                    content_cache_bytes(image.manifest.layers.size()), std::vector<BlobPtr>(),
+                                    known);
 }
 
 std::size_t content_cache_bytes(std::size_t layers) {

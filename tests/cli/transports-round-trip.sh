@@ -26,7 +26,7 @@ same "$want" "$(listing f)"
 "$imgslim" optimize -q docker-archive:- docker-archive:- < d.tar > g.tar 2> err || fail "$(cat err)"
 expect 0 "$imgslim" optimize docker-archive:g.tar oci:g
 same "$want" "$(listing g)"
-[ -z "$(ls "$XDG_CACHE_HOME/imgslim" 2> /dev/null)" ] || fail "the spool was left behind"
+[ -z "$(find "$XDG_CACHE_HOME/imgslim" -maxdepth 1 -type f)" ] || fail "the spool was left behind"
 
 # What docker save wrote before Docker 25 holds no manifest. A layout gets one in OCI's media types, also when nothing
 # else changes; a docker-archive keeps Docker's.

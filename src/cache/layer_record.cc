@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/cache/layer_record.h"
+
+#include <utility>
+
+#include "layers/compression.h"
+#include "layers/error.h"
+#include "layers/packed.h"
+#include "layers/packed_layer.h"
+#include "layers/stream.h"
+#include "src/cache/code_id.h"
+
+namespace imgslim {
+namespace {
+
+constexpr std::uint64_t kMaxPlain = std::uint64_t{2} << 30;
+constexpr int kLevel = 1;  // written once a layer, and read back at the speed of any other
+
+}  // namespace
+
+std::string pack_record(const LayerRecord& record, unsigned threads) {
+  std::string text;
+  const auto out = sink_to([&](std::span<const std::byte> bytes) { text += as_text(bytes); });
+  const auto encoder = make_encoder(Compression::kZstd, kLevel, threads, *out);
+  const auto write = [&](const auto& value) { encoder->write(as_bytes(packed(value))); };
+  write(std::string(code_id()));
+  write(pack_layer(*record.table));
+  write(record.facts->all());
+  encoder->finish();
+  return text;
+}
+
+std::optional<LayerRecord> unpack_record(std::string_view text, const Digest& layer) {
+  try {
+    DecodeLimits limits;
+    limits.max_plain_bytes = kMaxPlain;
+    Decoder decoder(memory_blob(std::string(text)), Compression::kZstd, limits);
+    std::string plain;
+    std::vector<std::byte> buffer(std::size_t{1} << 20);
+    while (const std::size_t count = decoder.read(buffer))
+      plain += as_text(std::span(buffer).first(count));
+    Unpacker unpacker(plain);
+    if (unpacker.text() != code_id()) return std::nullopt;
+    LayerRecord record;
+    record.table = unpack_layer(unpacker.text());
+    LayerFindings::Map facts;
+    unpacker(facts);
+    if (!unpacker.at_end() || record.table->digest != layer) return std::nullopt;
+    record.facts = std::make_shared<LayerFindings>(std::move(facts));
+    return record;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace imgslim

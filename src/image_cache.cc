@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/image_cache.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "layers/blob_file.h"
+#include "layers/error.h"
+#include "src/cache/code_id.h"
+
+namespace imgslim {
+namespace {
+
+constexpr std::string_view kLayers = "layers";
+constexpr std::string_view kOutputs = "outputs";
+constexpr std::string_view kVerified = "verified";
+// Of this machine's cache. A record takes some MB for a layer of a GB.
+constexpr std::uint64_t kMaxLayerBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMaxSmallBytes = std::uint64_t{64} << 20;
+constexpr std::uint64_t kMaxFiles = 20000;
+
+constexpr std::string_view kHere = "local";
+
+// Two builds keep their records side by side.
+std::string key_of(const Digest& digest) {
+  return fmt::format("{} {}", code_id(), digest.text());
+}
+
+Descriptor descriptor_of(const WrittenLayer& layer) {
+  return Descriptor{"", layer.digest, layer.size, {}, {}, {}};
+}
+
+}  // namespace
+
+ImageCache::ImageCache(const CacheOptions& options, ImageStores& stores, Progress& progress)
+    : options_(options), stores_(stores), progress_(progress) {
+  for (const CacheSpec& spec : options_.from) {
+    bool is_open = false;
+    try {
+      std::unique_ptr<ImageSource> source = stores_.open_source(spec.name);
+      is_open = true;
+      artifacts_.push_back(std::make_unique<CacheArtifact>(std::move(source)));
+    } catch (const Error& error) {
+      // Something else than a cache of ours.
+      if (is_open && error.failure() == Failure::kUsage) throw;
+      progress_.note(fmt::format("--cache-from {}: not used: {}", spec.name.text(), error.what()));
+    }
+  }
+}
+
+std::optional<LayerRecord> ImageCache::find_layer(const Descriptor& layer, const Digest& diff_id,
+                                                  const Blob& blob) {
+  std::optional<LayerRecord> found;
+  std::string origin;
+  const auto take = [&](std::optional<LayerRecord> record, std::string_view from) {
+    if (!record || record->table->diff_id != diff_id || record->table->blob_size != layer.size) return;
+    // Without states nothing shows that a part of the blob is what it was.
+    if (record->table->digest->algorithm() != "sha256") return;
+    found = std::move(record);
+    origin = from;
+  };
+  if (!options_.directory.empty()) {
+    if (const auto text = CacheStore(options_.directory, kLayers).find(key_of(layer.digest)))
+      take(unpack_record(*text, layer.digest), kHere);
+  }
+  for (std::size_t i = 0; i < artifacts_.size() && !found; ++i) {
+    try {
+      take(artifacts_[i]->layer(layer.digest), artifacts_[i]->source().name());
+    } catch (const Error& error) {
+      progress_.note(fmt::format("{}: not used: {}", artifacts_[i]->source().name(), error.what()));
+    }
+  }
+  // Hashing a file is a small part of reading it as a layer.
+  if (!found || !verify(blob, layer.digest)) return std::nullopt;
+  report_.layers.push_back({layer.digest.text(), origin, layer.size});
+  layers_.insert_or_assign(layer.digest, Known{*found, origin != kHere});
+  return found;
+}
+
+void ImageCache::add_layer(const LayerRecord& record, const Blob& blob) {
+  set_verified(blob, *record.table->digest);
+  if (record.table->digest->algorithm() == "sha256")
+    layers_.insert_or_assign(*record.table->digest, Known{record, true});
+}
+
+bool ImageCache::was_verified(const Blob& blob, const Digest& digest) const {
+  const std::string identity = blob.identity();
+  if (identity.empty()) return true;
+  return !options_.directory.empty() &&
+         CacheStore(options_.directory, kVerified).find(digest.text() + " " + identity).has_value();
+}
+
+void ImageCache::set_verified(const Blob& blob, const Digest& digest) const {
+  const std::string identity = blob.identity();
+  if (identity.empty() || options_.directory.empty()) return;
+  CacheStore(options_.directory, kVerified).store(digest.text() + " " + identity, "");
+}
+
+bool ImageCache::verify(const Blob& blob, const Digest& digest) const {
+  if (was_verified(blob, digest)) return true;
+  if (hash_blob(blob, digest) != digest) return false;
+  set_verified(blob, digest);
+  return true;
+}
+
+std::optional<WrittenLayer> ImageCache::find_output(const Digest& key, ImageDestination& destination) {
+  std::optional<WrittenLayer> found;
+  const auto take = [&](const std::optional<OutputNames>& outputs) {
+    if (!outputs || found) return;
+    if (const auto known = outputs->find(key); known != outputs->end()) found = known->second;
+  };
+  if (!options_.directory.empty()) {
+    if (const auto text = CacheStore(options_.directory, kOutputs).find(key_of(key)))
+      take(unpack_outputs(*text));
+  }
+  for (const auto& artifact : artifacts_)
+    take(artifact->outputs());
+  if (!found) return found;
+  const Descriptor descriptor = descriptor_of(*found);
+  bool is_there = destination.has(descriptor) && verify(*destination.open(descriptor), found->digest);
+  for (std::size_t i = 0; i < artifacts_.size() && !is_there; ++i) {
+    const Descriptor* written = artifacts_[i]->written(found->digest);
+    if (written == nullptr || written->size != found->size) continue;
+    destination.take(artifacts_[i]->source(), descriptor);
+    is_there = true;
+  }
+  if (!is_there) return std::nullopt;
+  const std::lock_guard lock(mutex_);
+  ++report_.outputs;
+  report_.output_bytes += found->size;
+  outputs_.emplace(key, *found);
+  return found;
+}
+
+void ImageCache::add_output(const Digest& key, const WrittenLayer& layer) {
+  const std::lock_guard lock(mutex_);
+  outputs_.emplace(key, layer);
+}
+
+void ImageCache::save(const ImageSource* result) {
+  std::vector<const Known*> known;
+  for (const auto& [digest, layer] : layers_) {
+    if (layer.is_new || layer.record.facts->has_grown() || !options_.to.empty()) known.push_back(&layer);
+  }
+  CacheContents contents;
+  std::vector<std::string> packed(known.size());
+  // One after the other: a record takes a good part of the memory that a run may have.
+  for (std::size_t at = 0; at < known.size(); ++at) {
+    const Known& layer = *known[at];
+    std::string text = pack_record(layer.record, options_.threads);
+    if (!options_.directory.empty() && (layer.is_new || layer.record.facts->has_grown()))
+      CacheStore(options_.directory, kLayers).store(key_of(*layer.record.table->digest), text);
+    if (!options_.to.empty()) packed[at] = std::move(text);
+  }
+  if (!options_.directory.empty()) {
+    const CacheStore outputs(options_.directory, kOutputs);
+    for (const auto& [key, layer] : outputs_)
+      outputs.store(key_of(key), pack_outputs({{key, layer}}));
+    // Under their last names: renaming a file changes its times.
+    for (const auto& [key, layer] : outputs_) {
+      if (result != nullptr) set_verified(*result->open(descriptor_of(layer)), layer.digest);
+    }
+    if (!known.empty()) CacheStore(options_.directory, kLayers).trim(kMaxLayerBytes, kMaxFiles);
+    if (!known.empty() || !outputs_.empty()) {
+      outputs.trim(kMaxSmallBytes, kMaxFiles);
+      CacheStore(options_.directory, kVerified).trim(kMaxSmallBytes, kMaxFiles);
+    }
+  }
+  if (options_.to.empty()) return;
+  for (std::size_t i = 0; i < known.size(); ++i)
+    contents.records.emplace(*known[i]->record.table->digest, std::move(packed[i]));
+  contents.outputs = outputs_;
+  for (const CacheSpec& spec : options_.to) {
+    try {
+      contents.written.clear();
+      if (spec.with_layers && result == nullptr && !outputs_.empty())
+        throw_usage(
+            "mode=max needs a destination of the image that can be read again: a layout or a registry");
+      if (spec.with_layers) {
+        std::map<Digest, Descriptor> each;
+        for (const auto& [key, layer] : outputs_) {
+          Descriptor descriptor = descriptor_of(layer);
+          descriptor.media_type = layer_media_type(media_type::kOciManifest, layer.compression);
+          each.emplace(layer.digest, std::move(descriptor));
+        }
+        for (const auto& [digest, descriptor] : each)
+          contents.written.emplace_back(descriptor, result->open(descriptor));
+      }
+      const auto destination = stores_.open_destination(spec.name, {}, nullptr);
+      write_cache_artifact(contents, *destination);
+    } catch (const Error& error) {
+      if (!spec.ignore_error) throw;
+      progress_.note(fmt::format("--cache-to {}: not written: {}", spec.name.text(), error.what()));
+    }
+  }
+}
+
+CacheReport ImageCache::report() const {
+  const std::lock_guard lock(mutex_);
+  return report_;
+}
+
+}  // namespace imgslim

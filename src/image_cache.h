@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What earlier runs leave for this one, and this one for later ones: records of the source's layers, names of
+// the layers written. From this machine's cache, and from artifacts in registries and layouts.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layers/image_store.h"
+#include "layers/layer_writer.h"
+#include "src/cache/cache_artifact.h"
+#include "src/cache/cache_spec.h"
+#include "src/cache/cache_store.h"
+#include "src/open_image.h"
+#include "src/progress.h"
+#include "src/report.h"
+
+namespace imgslim {
+
+struct CacheOptions {
+  std::vector<CacheSpec> from;
+  std::vector<CacheSpec> to;
+  std::string directory;  // of this machine's cache; empty: none is used
+  unsigned threads = 1;
+  bool is_used() const { return !directory.empty() || !from.empty() || !to.empty(); }
+};
+
+class ImageCache {
+ public:
+  // Opens the caches to read; one that is not there or cannot be read is noted and left out. Throws
+  // Error{kUsage} if one is something else. `options`, `stores` and `progress` must outlive it.
+  ImageCache(const CacheOptions& options, ImageStores& stores, Progress& progress);
+
+  // The record of a layer, if its blob is that: a file that did not change since it was read, or is hashed;
+  // bytes of a registry are compared by their reader.
+  std::optional<LayerRecord> find_layer(const Descriptor& layer, const Digest& diff_id, const Blob& blob);
+  // Of a layer that was read from `blob`.
+  void add_layer(const LayerRecord& record, const Blob& blob);
+
+  // The layer that was written for a key, if the destination has it or this brings it there.
+  std::optional<WrittenLayer> find_output(const Digest& key, ImageDestination& destination);
+  void add_output(const Digest& key, const WrittenLayer& layer);
+
+  // Keeps what is new, after the result was published; `result` is where its layers can be read again, null
+  // if nowhere. A cache that cannot be written is an Error, or a note where it is asked to be one.
+  void save(const ImageSource* result);
+
+  CacheReport report() const;
+
+ private:
+  struct Known {
+    LayerRecord record;
+    bool is_new = false;  // to this machine's cache
+  };
+  // Whether a file was found to have that digest, and did not change since. True of what is no file.
+  bool was_verified(const Blob& blob, const Digest& digest) const;
+  void set_verified(const Blob& blob, const Digest& digest) const;
+  bool verify(const Blob& blob, const Digest& digest) const;
+
+  const CacheOptions& options_;
+  ImageStores& stores_;
+  Progress& progress_;
+  std::vector<std::unique_ptr<CacheArtifact>> artifacts_;
+  std::map<Digest, Known> layers_;
+  mutable std::mutex mutex_;  // guards what follows
+  OutputNames outputs_;       // of this run
+  CacheReport report_;
+};
+
+}  // namespace imgslim
