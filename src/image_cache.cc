@@ -122,6 +122,7 @@ std::optional<WrittenLayer> ImageCache::find_output(const Digest& key, ImageDest
   for (std::size_t i = 0; i < artifacts_.size() && !is_there; ++i) {
     const Descriptor* written = artifacts_[i]->written(found->digest);
     if (written == nullptr || written->size != found->size) continue;
+    const std::lock_guard lock(take_mutex_);
     destination.take(artifacts_[i]->source(), descriptor);
     is_there = true;
   }

@@ -66,6 +66,7 @@ class ImageCache {
   Progress& progress_;
   std::vector<std::unique_ptr<CacheArtifact>> artifacts_;
   std::map<Digest, Known> layers_;
+  std::mutex take_mutex_;     // one layer is brought to the destination at a time
   mutable std::mutex mutex_;  // guards what follows
   OutputNames outputs_;       // of this run
   CacheReport report_;

@@ -13,11 +13,15 @@ namespace {
 
 using Fields = std::map<std::string, std::string, std::less<>>;
 
-// Fields divided by commas; those of a single REF.
+// Fields divided by commas; the first may be a REF alone.
 Fields fields_of(const std::string& text, std::string_view option) {
   Fields fields;
-  if (text.find('=') == std::string::npos) return {{"type", "registry"}, {"ref", text}};
-  for (std::size_t at = 0; at <= text.size();) {
+  std::size_t begin = 0;
+  if (const std::string first = text.substr(0, text.find(',')); first.find('=') == std::string::npos) {
+    fields = {{"type", "registry"}, {"ref", first}};
+    begin = first.size() + 1;
+  }
+  for (std::size_t at = begin; at <= text.size();) {
     const std::size_t end = std::min(text.find(',', at), text.size());
     const std::string field = text.substr(at, end - at);
     at = end + 1;

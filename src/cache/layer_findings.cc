@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/cache/layer_findings.h"
 
+#include "layers/packed.h"
+
 namespace imgslim {
 namespace {
 
@@ -34,9 +36,13 @@ bool LayerFindings::has_grown() const {
   return has_grown_;
 }
 
-LayerFindings::Map LayerFindings::all() const {
+void LayerFindings::pack(const std::function<void(std::string_view)>& write) const {
   const std::lock_guard lock(mutex_);
-  return facts_;
+  write(packed(facts_.size()));
+  for (const auto& [key, data] : facts_) {
+    write(packed(key));
+    write(packed(data));
+  }
 }
 
 }  // namespace imgslim

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,7 +28,8 @@ class LayerFindings {
   void add(std::uint32_t entry, std::string_view fact, std::string_view data);
   // Whether add() took something.
   bool has_grown() const;
-  Map all() const;
+  // Hands the bytes of packed(Map) of all to `write`, a fact at a time: together they are many.
+  void pack(const std::function<void(std::string_view)>& write) const;
 
  private:
   mutable std::mutex mutex_;

@@ -22,10 +22,14 @@ std::string pack_record(const LayerRecord& record, unsigned threads) {
   std::string text;
   const auto out = sink_to([&](std::span<const std::byte> bytes) { text += as_text(bytes); });
   const auto encoder = make_encoder(Compression::kZstd, kLevel, threads, *out);
-  const auto write = [&](const auto& value) { encoder->write(as_bytes(packed(value))); };
-  write(std::string(code_id()));
-  write(pack_layer(*record.table));
-  write(record.facts->all());
+  const auto write = [&](std::string_view bytes) { encoder->write(as_bytes(bytes)); };
+  write(packed(std::string(code_id())));
+  {
+    const std::string table = pack_layer(*record.table);
+    write(packed(table.size()));
+    write(table);
+  }
+  record.facts->pack(write);
   encoder->finish();
   return text;
 }

@@ -39,6 +39,9 @@ TEST_CASE("cache spec: buildx's spellings") {
   CHECK(parse_cache_from("localhost:5000/team/cache:main").name.text() ==
         "docker://localhost:5000/team/cache:main");
   CHECK(parse_cache_from("type=registry,ref=localhost:5000/a").name.transport == Transport::kDocker);
+  const CacheSpec short_to = parse_cache_to("localhost:5000/a:b,ignore-error=true");
+  CHECK(short_to.ignore_error);
+  CHECK(short_to.name.text() == "docker://localhost:5000/a:b");
   const CacheSpec local = parse_cache_from("type=local,src=some/dir");
   CHECK(local.name.transport == Transport::kOci);
   CHECK(local.name.location == "some/dir");
