@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/hosts.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include "layers/error.h"
 #include "registry/local_file.h"
 #include "registry/toml.h"
+#include "registry/trust.h"
 
 namespace imgslim {
 namespace {
@@ -34,8 +34,8 @@ std::shared_ptr<const TlsSettings> settings_of(const TlsFiles& files) {
   out->client_key = files.client_key;
   out->skip_verify = files.skip_verify;
   if (files.ca.empty()) return out;
-  const curl_version_info_data* info = ::curl_version_info(CURLVERSION_NOW);
-  if (info->cainfo != nullptr) out->ca_bundle = read_local_file(info->cainfo).value_or("") + "\n";
+  const std::string own = find_trust_store().file;
+  if (!own.empty()) out->ca_bundle = read_local_file(own).value_or("") + "\n";
   for (const std::string& file : files.ca)
     out->ca_bundle += required_file(file);
   return out;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "layers/error.h"
+#include "registry/trust.h"
 
 namespace imgslim {
 namespace {
@@ -135,6 +136,19 @@ int on_seek(void* self, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+// Whom this machine trusts. Looked for once: a run speaks to many servers.
+void set_trust_store(CURL* easy) {
+  static const TrustStore store = find_trust_store();
+  if (store == TrustStore()) return;
+  // libcurl's own file must not stay where it is not there: then it refuses all.
+  const char* file = store.file.empty() ? nullptr : store.file.c_str();
+  const char* folder = store.folder.empty() ? nullptr : store.folder.c_str();
+  set(easy, CURLOPT_CAINFO, file);
+  set(easy, CURLOPT_CAPATH, folder);
+  set(easy, CURLOPT_PROXY_CAINFO, file);
+  set(easy, CURLOPT_PROXY_CAPATH, folder);
+}
+
 void set_tls(CURL* easy, const TlsSettings& tls) {
   if (tls.skip_verify) {
     set(easy, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -173,6 +187,7 @@ void prepare_transfer(HttpTransfer& transfer) {
   // This machine is never behind a proxy.
   if (is_loopback_host(request.url.host)) set(easy, CURLOPT_NOPROXY, "*");
   if (!request.unix_socket.empty()) set(easy, CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+  set_trust_store(easy);
   if (request.tls) set_tls(easy, *request.tls);
 
   if (request.method == "HEAD") {

@@ -102,6 +102,15 @@ proxy=http://127.0.0.1:$(cat "$work/proxy.port")
 expect 0 env "HTTPS_PROXY=$proxy" "$imgslim" copy --ca-file "$work/ca.crt" "docker://registry.test/a/b:v1" "oci:$work/proxied"
 grep -q '^CONNECT registry.test:443 ' "$work/proxy.log" || fail "the proxy was not asked"
 same "$(field "$work/proxied/index.json" '.manifests[0].digest')" "$(field "$work/image/index.json" '.manifests[0].digest')"
+# Whom this machine trusts, from the environment: a file, a folder by hashes; besides them --ca-file.
+expect 6 env "HTTPS_PROXY=$proxy" "$imgslim" copy "docker://registry.test/a/b:v1" "oci:$work/none"
+expect 0 env "HTTPS_PROXY=$proxy" "SSL_CERT_FILE=$work/ca.crt" "$imgslim" copy "docker://registry.test/a/b:v1" "oci:$work/by-file"
+mkdir "$work/authorities"
+cp "$work/ca.crt" "$work/authorities/$(openssl x509 -hash -noout -in "$work/ca.crt").0"
+expect 0 env "HTTPS_PROXY=$proxy" "SSL_CERT_DIR=$work/authorities" "$imgslim" copy "docker://registry.test/a/b:v1" "oci:$work/by-folder"
+expect 6 env "HTTPS_PROXY=$proxy" "SSL_CERT_FILE=$work/b.crt" "$imgslim" copy "docker://registry.test/a/b:v1" "oci:$work/none"
+expect 0 env "HTTPS_PROXY=$proxy" "SSL_CERT_FILE=$work/b.crt" "$imgslim" copy --ca-file "$work/ca.crt" \
+    "docker://registry.test/a/b:v1" "oci:$work/by-option"
 : > "$work/proxy.log"
 expect 6 env "HTTPS_PROXY=$proxy" NO_PROXY=registry.test "$imgslim" copy --ca-file "$work/ca.crt" \
     "docker://registry.test/a/b:v1" "oci:$work/none"
