@@ -24,6 +24,14 @@
 #include "layers/blob_file.h"
 #include "layers/error.h"
 
+// libarchive's own stands beside a table of all formats, which would bring their code and its libraries into
+// a program that is linked with the static one. The pax writer calls it for entries that are neither file,
+// link nor folder.
+extern "C" void __archive_write_entry_filetype_unsupported(archive* writer, archive_entry*,  // NOLINT
+                                                           const char* format) {
+  ::archive_set_error(writer, EINVAL, "%s cannot hold this type of file", format);
+}
+
 namespace imgslim {
 namespace {
 
