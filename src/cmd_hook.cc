@@ -21,6 +21,7 @@
 #include "src/command.h"
 #include "src/hook/hook_run.h"
 #include "src/hook/hook_script.h"
+#include "src/packaged.h"
 
 namespace imgslim {
 namespace {
@@ -73,8 +74,7 @@ void write_hook(const std::string& path, const std::string& text) {
 int install() {
   const std::string path = hook_path();
   const std::optional<std::string> earlier = read_hook(path);
-  std::error_code error;
-  const std::string program = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  const std::string program = own_program();
   const std::string text = with_hook(earlier, program.empty() ? "imgslim" : program);
   if (earlier == text) {
     fmt::print("{} has it already\n", path);

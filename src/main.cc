@@ -10,6 +10,7 @@
 
 #include "layers/error.h"
 #include "src/command.h"
+#include "src/packaged.h"
 #include "src/version.h"
 
 namespace imgslim {
@@ -117,6 +118,7 @@ std::span<const CommandRow> commands() {
 }  // namespace imgslim
 
 int main(int argc, char** argv) {
+  imgslim::keep_to_own_libraries();
   // A reader that goes away is an error of write(2), reported like any other.
   std::signal(SIGPIPE, SIG_IGN);
   try {
