@@ -50,7 +50,8 @@ CommandOutcome CommandTracer::State::follow(const std::vector<std::string>& argv
         fmt::format("{} ({}) is neither an ELF program nor a script with an interpreter",
                     printable(*resolved), call.why));
   }
-  arguments(argv, env, call.deeper(Evidence::kCandidate, "the arguments of " + printable(*resolved)), false);
+  arguments(argv, env, call.deeper(Evidence::kCandidate, "the arguments of " + printable(*resolved)),
+            starts_its_arguments(name));
   return starts_nothing(name, argv) ? CommandOutcome::kStartsNothing : CommandOutcome::kApplication;
 }
 
@@ -63,17 +64,55 @@ CommandOutcome CommandTracer::State::follow_inner(const Unwrapped& inner,
                                                   const CommandEnvironment& env, const Call& call) {
   const Call next =
       call.deeper(Evidence::kKnown, fmt::format("{}, by {}", call.why, printable(base_name(argv[0]))));
-  if (inner.shell_text) {
-    CommandEnvironment changed = env;
-    if (call.depth < kMaxDepth) follow({"sh"}, changed, quiet_side(next), Step::Kind::kProgram);
-    return run_text(*inner.shell_text, {}, false, changed, next, next.why, "");
-  }
+  if (inner.shell_text || inner.account) return follow_login(inner, env, next);
   if (inner.argv.empty()) return CommandOutcome::kNothing;
-  if (inner.env.empty()) return follow(inner.argv, env, next, Step::Kind::kProgram);
   CommandEnvironment changed = env;
   for (const std::string& assignment : inner.env)
     changed.set(assignment);
+  if (inner.argv[0] != kUnknown && !look_up(inner.argv[0], changed)) {
+    // Its own words may be others than are known here: then any of them is the command.
+    arguments(argv, changed, side_call(next, Evidence::kCandidate, next.why), true);
+  }
   return follow(inner.argv, changed, next, Step::Kind::kProgram);
+}
+
+// What a shell runs for su(1) and its like: the shell itself, and its text or script.
+CommandOutcome CommandTracer::State::follow_login(const Unwrapped& inner, const CommandEnvironment& env,
+                                                  const Call& call) {
+  std::vector<std::string> shells;
+  if (!inner.shell.empty()) shells.push_back(inner.shell);
+  if (inner.account && shells.empty()) shells = login_shells(*inner.account);
+  if (shells.empty()) shells.emplace_back("sh");
+  if (call.depth < kMaxDepth) {
+    for (const std::string& shell : shells)
+      follow({shell}, env, quiet_side(call), Step::Kind::kProgram);
+  }
+  if (inner.shell_text)
+    return run_text(*inner.shell_text, inner.shell_arguments, true, env, call, call.why, "");
+  if (inner.shell_arguments.empty()) return CommandOutcome::kStartsNothing;
+  std::vector<std::string> argv{"sh"};
+  argv.insert(argv.end(), inner.shell_arguments.begin(), inner.shell_arguments.end());
+  const auto shell = shell_invocation("sh", argv);
+  return follow_shell(*shell, shells.front(), env, call);
+}
+
+// passwd(5): of the account, of all of them where its name is not known.
+std::vector<std::string> CommandTracer::State::login_shells(std::string_view account) const {
+  std::vector<std::string> shells;
+  const auto content = files.read(resolve_path(files, "/etc/passwd").value_or("/"), 1 << 20);
+  if (!content) return shells;
+  std::string_view rest = content->bytes();
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const std::size_t last = line.rfind(':');
+    if (last == std::string_view::npos) continue;
+    const std::string shell(line.substr(last + 1));
+    const bool meant = account == kUnknown || line.substr(0, line.find(':')) == account;
+    if (!meant || shell.empty() || std::find(shells.begin(), shells.end(), shell) != shells.end()) continue;
+    if (shells.size() < kMaxPathFolders) shells.push_back(shell);
+  }
+  return shells;
 }
 
 CommandTracer::State::Call CommandTracer::State::side_call(const Call& call, Evidence at_least,
@@ -180,7 +219,13 @@ void CommandTracer::State::argument(std::string_view word, const CommandEnvironm
                                     bool on_path) {
   if (word == kUnknown || word.empty() || word.size() > 4096 || call.depth > kMaxDepth) return;
   const std::size_t equals = word.find('=');
-  if (equals != std::string_view::npos) argument_path(word.substr(equals + 1), env, call);
+  if (equals != std::string_view::npos) {
+    const std::string_view value = word.substr(equals + 1);
+    const bool is_option_of_words = word[0] == '-' && on_path && !is_directory_text(value);
+    if (!argument_path(value, env, call) && is_option_of_words) {
+      if (const auto found = look_up(value, env)) candidate_program(*found, call);  // --compress-program=gzip
+    }
+  }
   if (word[0] == '-') return;
   if (argument_path(word, env, call) || !on_path || is_directory_text(word)) return;
   if (const auto found = look_up(word, env)) candidate_program(*found, call);

@@ -105,6 +105,9 @@ struct CommandTracer::State {
   CommandOutcome follow_inner(const Unwrapped& inner, const std::vector<std::string>& argv,
                               const CommandEnvironment& env, const Call& call);
 
+  CommandOutcome follow_login(const Unwrapped& inner, const CommandEnvironment& env, const Call& call);
+  std::vector<std::string> login_shells(std::string_view account) const;
+
   // For words that are not the command itself.
   static Call side_call(const Call& call, Evidence at_least, std::string reason);
   static Call quiet_side(Call call);

@@ -15,13 +15,13 @@ const std::vector<KnowledgeRow> kRows = {
      .trigger = "system(), popen(), wordexp() of a caller",
      .missing_handled = true,
      .source =
-         "glibc 2.36 sysdeps/posix/system.c, libio/iopopen.c, posix/wordexp.c: the caller's own site counts"},
+         "glibc sysdeps/posix/system.c, libio/iopopen.c, posix/wordexp.c: the caller's own site counts"},
     {.kind = Kind::kLibrary,
      .key = "ld-musl-*.so.1",
      .names = {"/bin/sh"},
-     .trigger = "system(), popen() of a caller",
+     .trigger = "system(), popen(), wordexp() of a caller",
      .missing_handled = true,
-     .source = "musl src/process/system.c"},
+     .source = "musl src/process/system.c, src/stdio/popen.c, src/misc/wordexp.c"},
     {.kind = Kind::kLibrary,
      .key = "libpam.so.0",
      .names = {"unix_chkpwd"},
@@ -94,16 +94,6 @@ const std::vector<KnowledgeRow> kRows = {
      .trigger = "helpers of features outside containers (pager, ssh, agents)",
      .source = "systemd src/shared/pager.c, src/libsystemd/sd-bus/bus-socket.c: named by the caller's "
                "address or the environment"},
-    {.kind = Kind::kLibrary,
-     .key = "libnss_systemd.so.2",
-     .trigger = "none in ordinary use",
-     .missing_handled = true,
-     .source = "systemd src/nss-systemd"},
-    {.kind = Kind::kLibrary,
-     .key = "libudev.so.1",
-     .trigger = "none in ordinary use",
-     .missing_handled = true,
-     .source = "systemd src/libudev"},
 };
 
 }  // namespace

@@ -8,11 +8,11 @@ namespace {
 
 using Kind = KnowledgeKind;
 
-// Seen through where they are a command of the image.
+// Seen through where they are a command of the image; each of them executes its own words and nothing else.
 constexpr std::string_view kWrappers[] = {"env",     "tini",   "tini-static", "dumb-init", "gosu",
                                           "su-exec", "nice",   "nohup",       "timeout",   "setpriv",
                                           "chroot",  "setsid", "stdbuf",      "catatonit", "docker-init"};
-constexpr std::string_view kShells[] = {"sh", "dash", "bash", "ash", "busybox"};
+constexpr std::string_view kShells[] = {"sh", "dash", "bash", "ash"};
 
 const std::vector<KnowledgeRow> kRows = {
     {.kind = Kind::kProgram,
@@ -40,7 +40,8 @@ const std::vector<KnowledgeRow> kRows = {
      .key = "sort",
      .trigger = "--compress-program",
      .missing_handled = true,
-     .source = "coreutils sort.c maybe_create_temp: the program is the user's"},
+     .source = "coreutils src/sort.c maybe_create_temp: one that does not start is left out; the option is a "
+               "word of the command"},
     {.kind = Kind::kProgram,
      .key = "split",
      .names = {"sh"},
@@ -65,12 +66,22 @@ const std::vector<KnowledgeRow> kRows = {
      .key = "find",
      .trigger = "-exec, -ok and their kin",
      .missing_handled = true,
-     .source = "findutils pred.c launch: the command is an argument"},
+     .source = "findutils find/exec.c launch: the command is among its words"},
     {.kind = Kind::kProgram,
      .key = "xargs",
      .names = {"echo"},
-     .trigger = "its own arguments: a wrapper",
-     .source = "findutils xargs.c: echo where no command is given"},
+     .trigger = "a command among its words",
+     .source = "findutils xargs/xargs.c: echo where no command is given"},
+    {.kind = Kind::kProgram,
+     .key = "flock",
+     .names = {"sh"},
+     .trigger = "-c; else a command among its words",
+     .source = "util-linux sys-utils/flock.c build_shell_cmd_argv: SHELL or /bin/sh"},
+    {.kind = Kind::kProgram,
+     .key = "busybox",
+     .names = {"sh"},
+     .trigger = "the words of its script; system() and popen() of awk, vi, watch, mdev and others",
+     .source = "busybox editors/awk.c, editors/vi.c, procps/watch.c, util-linux/mdev.c: /bin/sh -c"},
     {.kind = Kind::kProgram,
      .key = "gawk",
      .names = {"sh"},
@@ -94,11 +105,6 @@ const std::vector<KnowledgeRow> kRows = {
      .trigger = "ProxyCommand, LocalCommand, keys in hardware, askpass",
      .source = "openssh sshconnect.c, ssh-sk-client.c start_helper, ssh-pkcs11-client.c: that key or host is "
                "an error without; readpass.c: no question without a terminal helper"},
-    {.kind = Kind::kProgram,
-     .key = "openssl",
-     .trigger = "none in ordinary use",
-     .missing_handled = true,
-     .source = "openssl apps/ (s_time, CA.pl aside)"},
     {.kind = Kind::kProgram,
      .key = "python3*",
      .names = {"/bin/sh"},
@@ -130,14 +136,16 @@ std::vector<KnowledgeRow> all_rows() {
                     .key = shell,
                     .trigger = "the words of its script",
                     .missing_handled = true,
-                    .source = "the script is read as such; POSIX Shell Command Language 2.9.1"});
+                    .source = "the script is read as such; bash execute_cmd.c shell_execve, POSIX Shell "
+                              "Command Language 2.9.1"});
   }
   for (const std::string_view wrapper : kWrappers) {
     rows.push_back({.kind = Kind::kProgram,
                     .key = wrapper,
                     .trigger = "its own arguments: a wrapper",
                     .missing_handled = true,
-                    .source = "the command is read from the image's configuration; man page of each"});
+                    .source = "the command is read from the image's configuration; the sources that "
+                              "wrappers.cc lists"});
   }
   return rows;
 }

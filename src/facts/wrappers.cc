@@ -10,49 +10,68 @@
 namespace imgslim {
 namespace {
 
-// A wrapper: how to get past its own words. Sources: the programs' manual pages.
+// A wrapper: how to get past its own words, as its own parser takes them: coreutils src/, util-linux
+// sys-utils/ and schedutils/ (getopt_long), sudo src/parse_args.c, OpenDoas doas.c, tini src/tini.c,
+// dumb-init dumb-init.c, gosu main.go, su-exec su-exec.c, catatonit catatonit.c, dockerize main.go, fixuid
+// fixuid.go, vault-env main.go, s6 src/daemontools-extras/, s6-overlay command/with-contenv, busybox
+// runit/chpst.c, AppArmor binutils/aa_exec.c; the manual pages of runit's chpst, dbus-run-session, xvfb-run
+// and time.
 struct Wrapper {
   std::string_view name;
   std::string_view short_with_value;  // letters of options that take the next word
-  std::string_view long_with_value;   // names likewise, blanks around each
+  std::string_view long_with_value;   // names likewise, blanks around each; a start of one is taken for it
   int operands = 0;                   // words before the command
   bool assignments = false;           // NAME=value before the command
+  bool go_flags = false;              // one dash or two, and no letters
 };
 
 constexpr std::array kWrappers = {
-    Wrapper{"aa-exec", "p", " --profile "},
+    Wrapper{"aa-exec", "pn", " --profile --namespace "},
     Wrapper{"busybox", "", ""},
     Wrapper{"catatonit", "", ""},
     Wrapper{"catchsegv", "", ""},
-    Wrapper{"chpst", "uUbe/nlLmdopfcrt", ""},
+    Wrapper{"choom", "np", " --adjust --pid "},
+    Wrapper{"chpst", "uUbe/CnlLmdopfcrtas", ""},
     Wrapper{"chroot", "", " --userspec --groups ", 1},
-    Wrapper{"chrt", "TPD", " --sched-runtime --sched-period --sched-deadline ", 1},
+    Wrapper{"chrt", "TPDUX", " --sched-runtime --sched-period --sched-deadline --clamp-min --clamp-max ", 1},
     Wrapper{"dbus-run-session", "", " --config-file --dbus-daemon "},
     Wrapper{"doas", "uC", ""},
     Wrapper{"docker-init", "pe", ""},
     Wrapper{"dockerize", "",
-            " -wait -timeout -template -stdout -stderr -env -env-section -env-header -delims "
-            "-wait-retry-interval -wait-http-header -poll-interval "},
+            " --wait --timeout --template --stdout --stderr --env --env-section --env-header --delims "
+            "--wait-retry-interval --wait-http-header --poll-interval ",
+            0, false, true},
     Wrapper{"dumb-init", "r", " --rewrite "},
-    Wrapper{"env", "uC", " --unset --chdir ", 0, true},
+    Wrapper{"env", "uCaP", " --unset --chdir --argv0 --env0-from ", 0, true},
+    Wrapper{"envdir", "", "", 1},
+    Wrapper{"envuidgid", "", "", 1},
     Wrapper{"fixuid", "", ""},
-    Wrapper{"flock", "wE", " --timeout --conflict-exit-code ", 1},
+    Wrapper{"flock", "wE", " --timeout --wait --conflict-exit-code --start --length --fd ", 1},
     Wrapper{"gosu", "", "", 1},
-    Wrapper{"ionice", "cn", " --class --classdata "},
-    Wrapper{"linux32", "", ""},
-    Wrapper{"linux64", "", ""},
+    Wrapper{"i386", "p", " --pid "},
+    Wrapper{"ionice", "cnpPu", " --class --classdata --pid --pgid --uid "},
+    Wrapper{"linux32", "p", " --pid "},
+    Wrapper{"linux64", "p", " --pid "},
     Wrapper{"nice", "n", " --adjustment "},
     Wrapper{"nohup", "", ""},
-    Wrapper{"prlimit", "", ""},
+    Wrapper{"prlimit", "po", " --pid --output "},
+    Wrapper{"s6-envdir", "c", "", 1},
+    Wrapper{"s6-setlock", "td", "", 1},
     Wrapper{"s6-setuidgid", "", "", 1},
+    Wrapper{"setarch", "p", " --pid "},
     Wrapper{"setpriv", "",
-            " --reuid --regid --groups --inh-caps --ambient-caps --bounding-set --securebits --pdeathsig "
-            "--selinux-label --apparmor-profile "},
+            " --reuid --regid --ruid --euid --rgid --egid --groups --inh-caps --ambient-caps --bounding-set "
+            "--securebits --pdeathsig --ptracer --selinux-label --apparmor-profile --landlock-access "
+            "--landlock-rule --list-landlock-rights --seccomp-filter "},
     Wrapper{"setsid", "", ""},
     Wrapper{"setuidgid", "", "", 1},
     Wrapper{"stdbuf", "ioe", " --input --output --error "},
     Wrapper{"su-exec", "", "", 1},
-    Wrapper{"sudo", "ughpCrtT", " --user --group --host --prompt --role --type ", 0, true},
+    Wrapper{"softlimit", "acdflmoprst", ""},
+    Wrapper{"sudo", "aCcDghpRrTtUu",
+            " --auth-type --close-from --login-class --chdir --chroot --user --other-user --group --host "
+            "--prompt --role --type --command-timeout ",
+            0, true},
     Wrapper{"taskset", "", "", 1},
     Wrapper{"time", "fo", " --format --output "},
     Wrapper{"timeout", "sk", " --signal --kill-after ", 1},
@@ -60,9 +79,20 @@ constexpr std::array kWrappers = {
     Wrapper{"tini-static", "pe", ""},
     Wrapper{"vault-env", "", ""},
     Wrapper{"with-contenv", "", ""},
+    Wrapper{"x86_64", "p", " --pid "},
     Wrapper{"xvfb-run", "nsefpw",
             " --server-num --server-args --error-file --auth-file --xauth-protocol --wait "},
 };
+
+// getopt_long(3) takes the start of a name for the name; Go's flag package takes one dash or two.
+bool takes_next_word(const Wrapper& wrapper, std::string_view word) {
+  if (wrapper.go_flags) {
+    const std::string name = " --" + std::string(word.substr(word.starts_with("--") ? 2 : 1)) + " ";
+    return wrapper.long_with_value.find(name) != std::string_view::npos;
+  }
+  return word.size() > 2 && word.starts_with("--") && word.find('=') == std::string_view::npos &&
+         wrapper.long_with_value.find(" " + std::string(word)) != std::string_view::npos;
+}
 
 bool is_assignment(std::string_view word) {
   const std::size_t equals = word.find('=');
@@ -121,34 +151,77 @@ std::optional<std::vector<std::string>> split_string(const std::vector<std::stri
   return std::nullopt;
 }
 
-// su USER -c TEXT, runuser -u USER -- COMMAND.
+// su USER -c TEXT, su USER SCRIPT, runuser -u USER -- COMMAND (util-linux login-utils/su-common.c; options
+// may stand behind the user's name).
 Unwrapped unwrap_su(const std::vector<std::string>& argv) {
+  constexpr std::string_view kLettersWithValue = "cCgGsuw";
+  constexpr std::string_view kNamesWithValue[] = {
+      "--command", "--session-command",      "--group", "--supp-group", "--shell",
+      "--user",    "--whitelist-environment"};
+  constexpr std::string_view kLetterOfName = "cCgGsuw";
   Unwrapped result;
+  std::string shell;
+  std::optional<std::string> user;
   bool by_option = false;
+  std::vector<std::string> operands;
   for (std::size_t i = 1; i < argv.size(); ++i) {
     const std::string& word = argv[i];
-    if ((word == "-c" || word == "--command") && i + 1 < argv.size()) {
-      result.shell_text = argv[i + 1];
-      return result;
+    char letter = 0;
+    std::optional<std::string> value;
+    if (word == "--") {
+      operands.insert(operands.end(), argv.begin() + static_cast<std::ptrdiff_t>(i) + 1, argv.end());
+      break;
     }
-    if (word.starts_with("--command=")) {
-      result.shell_text = word.substr(10);
-      return result;
-    }
-    if (word == "-u" || word == "--user" || word == "-g" || word == "-G" || word == "-s" ||
-        word == "--shell") {
-      by_option = by_option || word == "-u" || word == "--user";
-      ++i;
+    if (word.starts_with("--")) {
+      const std::string name = word.substr(0, word.find('='));
+      for (std::size_t n = 0; n < std::size(kNamesWithValue); ++n) {
+        if (letter == 0 && kNamesWithValue[n].starts_with(name)) letter = kLetterOfName[n];
+      }
+      if (name.size() < word.size()) value = word.substr(name.size() + 1);
+    } else if (word.size() > 1 && word[0] == '-') {
+      const std::size_t at = word.find_first_of(kLettersWithValue, 1);
+      if (at != std::string::npos) letter = word[at];
+      if (letter != 0 && at + 1 < word.size()) value = word.substr(at + 1);
+    } else {
+      if (by_option) {
+        operands.insert(operands.end(), argv.begin() + static_cast<std::ptrdiff_t>(i), argv.end());
+        break;
+      }
+      operands.push_back(word);
       continue;
     }
-    if (by_option && (word == "--" || !word.starts_with('-'))) {
-      const std::size_t start = word == "--" ? i + 1 : i;
-      result.argv.assign(argv.begin() + static_cast<std::ptrdiff_t>(start), argv.end());
-      return result;
+    if (letter == 0) continue;
+    if (!value) {
+      if (i + 1 >= argv.size()) break;
+      value = argv[++i];
+    }
+    if (letter == 'c' || letter == 'C') result.shell_text = *value;
+    if (letter == 's') shell = *value;
+    if (letter == 'u') {
+      user = *value;
+      by_option = true;
     }
   }
+  if (by_option && !result.shell_text) {
+    result.argv = std::move(operands);
+    return result;
+  }
+  if (!operands.empty() && operands.front() == "-") operands.erase(operands.begin());
+  if (!user) {
+    user = operands.empty() ? "root" : operands.front();
+    if (!operands.empty()) operands.erase(operands.begin());
+  }
+  if (result.shell_text && !operands.empty()) operands.erase(operands.begin());  // $0
+  result.shell = std::move(shell);
+  result.account = std::move(user);
+  result.shell_arguments = std::move(operands);
   return result;
 }
+
+// Programs of which some word is a command that they start; where it begins is theirs to know.
+constexpr std::array<std::string_view, 16> kStartArguments = {
+    "find", "gdb",   "ltrace", "nsenter",           "numactl", "parallel", "perf",  "script",
+    "sort", "split", "strace", "start-stop-daemon", "unshare", "valgrind", "watch", "xargs"};
 
 constexpr std::array<std::string_view, 13> kShells = {"sh",    "bash",       "dash",  "ash",  "ksh",
                                                       "ksh93", "mksh",       "rbash", "yash", "zsh",
@@ -208,7 +281,7 @@ std::optional<Unwrapped> unwrap(const std::vector<std::string>& argv) {
       continue;
     }
     if (options && word.size() > 1 && word[0] == '-') {
-      if (wrapper->long_with_value.find(" " + word + " ") != std::string_view::npos) {
+      if (takes_next_word(*wrapper, word)) {
         ++i;
       } else if (word[1] != '-') {
         const std::size_t letter = word.find_first_of(wrapper->short_with_value, 1);
@@ -226,6 +299,10 @@ std::optional<Unwrapped> unwrap(const std::vector<std::string>& argv) {
     if (name == "chroot" && word.find_first_not_of('/') != std::string::npos) return result;
     --operands;
     options = false;
+  }
+  if (name == "flock" && i + 1 < argv.size() && (argv[i] == "-c" || argv[i] == "--command")) {
+    result.shell_text = argv[i + 1];
+    return result;
   }
   if (i < argv.size()) result.argv.assign(argv.begin() + static_cast<std::ptrdiff_t>(i), argv.end());
   return result;
@@ -267,6 +344,10 @@ std::optional<ShellInvocation> shell_invocation(std::string_view name, const std
   }
   if (i < argv.size()) result.arguments.assign(argv.begin() + static_cast<std::ptrdiff_t>(i), argv.end());
   return result;
+}
+
+bool starts_its_arguments(std::string_view name) {
+  return std::find(kStartArguments.begin(), kStartArguments.end(), name) != kStartArguments.end();
 }
 
 bool starts_nothing(std::string_view name, const std::vector<std::string>& argv) {

@@ -14,7 +14,11 @@ namespace imgslim {
 struct Unwrapped {
   std::vector<std::string> argv;          // of the command inside; empty: none is given
   std::vector<std::string> env;           // "NAME=value" the wrapper sets
-  std::optional<std::string> shell_text;  // su -c TEXT: for the shell
+  std::optional<std::string> shell_text;  // su -c TEXT, flock -c TEXT: for a shell
+  // That shell, where it is not sh: the one named (su -s), else the login shell of an account.
+  std::string shell;
+  std::optional<std::string> account;
+  std::vector<std::string> shell_arguments;  // su USER SCRIPT ARGS.., or behind the text
 };
 // Nothing if argv[0] is no wrapper.
 std::optional<Unwrapped> unwrap(const std::vector<std::string>& argv);
@@ -29,6 +33,9 @@ struct ShellInvocation {
 // Nothing if `name` is no shell's name.
 std::optional<ShellInvocation> shell_invocation(std::string_view name, const std::vector<std::string>& argv);
 bool is_shell(std::string_view name);
+
+// Whether one of the program's words is a command that it starts: find, xargs, strace, unshare.
+bool starts_its_arguments(std::string_view name);
 
 // Whether the command opens a prompt or only keeps a container alive: python3, node, `sleep infinity`.
 bool starts_nothing(std::string_view name, const std::vector<std::string>& argv);

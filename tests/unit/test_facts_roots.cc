@@ -160,6 +160,82 @@ TEST_CASE("roots: arguments that name files of the image") {
   CHECK(roots.kind == ImageKind::kApplication);
 }
 
+TEST_CASE("roots: wrappers take their own words as their parsers do") {
+  TableFiles files = small_image();
+  for (const char* name :
+       {"setpriv", "dockerize", "flock", "prlimit", "chrt", "sudo", "aa-exec", "choom", "su", "setarch",
+        "x86_64", "find", "sort", "gzip", "numactl", "nice", "daemon-tool"}) {
+    files.program(std::string("/usr/bin/") + name);
+  }
+  const Words cases[] = {
+      {"setpriv", "--ruid", "1000", "--euid=1000", "--ptracer", "any", "server"},
+      {"setpriv", "--reui", "1000", "server"},
+      {"env", "-a", "name", "A=b", "server"},
+      {"env", "--argv0", "name", "-u", "X", "server"},
+      {"dockerize", "--timeout", "60s", "-wait", "tcp://db:5432", "-poll", "server"},
+      {"prlimit", "--nofile=1024", "server"},
+      {"chrt", "--sched-runtime", "5", "-d", "0", "server"},
+      {"sudo", "-D", "/srv", "--chroot", "/", "-u", "app", "server"},
+      {"aa-exec", "-n", "space", "server"},
+      {"choom", "-n", "100", "server"},
+      {"setarch", "x86_64", "-R", "server"},
+      {"flock", "--wait", "5", "/run/lock", "server", "-c", "x"},
+      {"flock", "-n", "/run/lock", "-c", "server --x"},
+      {"su", "-s", "/bin/sh", "app", "-c", "exec server"},
+      {"su", "-lc", "server", "app"},
+      {"su", "--session-comm=server", "app"},
+  };
+  for (const Words& words : cases) {
+    std::string line;
+    for (const std::string& word : words)
+      line += word + " ";
+    CAPTURE(line);
+    const Roots roots = find_roots(files, config_of(words, {}));
+    CHECK(roots.reaches("/usr/local/bin/server"));
+    CHECK(roots.roots[0].program == "/usr/local/bin/server");
+    CHECK(roots.kind == ImageKind::kApplication);
+  }
+  CHECK(find_roots(files, config_of({"flock", "/run/lock", "-c", "server"}, {})).reaches("/usr/bin/sh"));
+  // Words that nobody knows: then any of them may be the command.
+  const Roots unknown = find_roots(files, config_of({"nice", "--of-tomorrow", "7", "server"}, {}));
+  CHECK(file_at(unknown, "/usr/local/bin/server") != nullptr);
+  CHECK(file_at(unknown, "/usr/local/bin/server")->evidence == Evidence::kCandidate);
+  // Programs that start one of their words.
+  CHECK(find_roots(files, config_of({"find", "/srv", "-exec", "gzip", "{}", ";"}, {}))
+            .reaches("/usr/bin/gzip"));
+  CHECK(find_roots(files, config_of({"sort", "--compress-program=gzip"}, {})).reaches("/usr/bin/gzip"));
+  CHECK(find_roots(files, config_of({"numactl", "--interleave=all", "server"}, {}))
+            .reaches("/usr/local/bin/server"));
+  CHECK_FALSE(find_roots(files, config_of({"daemon-tool", "gzip"}, {})).reaches("/usr/bin/gzip"));
+}
+
+TEST_CASE("roots: su starts the account's shell") {
+  TableFiles files = small_image();
+  files.program("/usr/bin/su").program("/usr/bin/zsh").program("/usr/bin/fish");
+  files.file("/etc/passwd",
+             "root:x:0:0:root:/root:/bin/bash\napp:x:1:1::/srv:/usr/bin/zsh\nnone:x:2:2::/:\nbroken\n");
+  const Roots app = find_roots(files, config_of({"su", "app", "-c", "server"}, {}));
+  CHECK(app.reaches("/usr/bin/zsh"));
+  CHECK_FALSE(app.reaches("/usr/bin/bash"));
+  CHECK(app.roots[0].program == "/usr/local/bin/server");
+  const Roots named =
+      find_roots(files, config_of({"su", "--shell", "/usr/bin/fish", "app", "-c", "server"}, {}));
+  CHECK(named.reaches("/usr/bin/fish"));
+  CHECK_FALSE(named.reaches("/usr/bin/zsh"));
+  CHECK(find_roots(files, config_of({"su", "none", "-c", "server"}, {})).reaches("/usr/bin/sh"));
+  files.file("/srv/job", "git gc\n", 0755);
+  CHECK(find_roots(files, config_of({"su", "-", "root", "/srv/job"}, {})).reaches("/usr/bin/git"));
+  const Roots unknown = find_roots(files, config_of({"sh", "-c", "su \"$WHO\" -c server"}, {}));
+  CHECK(unknown.reaches("/usr/bin/zsh"));
+  CHECK(unknown.reaches("/usr/bin/bash"));
+  CHECK(find_roots(files, config_of({"runuser", "-u", "app", "--", "server"}, {})).findings.size() ==
+        1);  // runuser itself is not in the image
+  files.program("/usr/sbin/runuser");
+  const Roots direct = find_roots(files, config_of({"runuser", "-u", "app", "--", "server"}, {}));
+  CHECK(direct.roots[0].program == "/usr/local/bin/server");
+  CHECK_FALSE(direct.reaches("/usr/bin/zsh"));
+}
+
 TEST_CASE("roots: kinds of images") {
   TableFiles files = small_image();
   files.file("/docker-entrypoint.sh", "#!/bin/sh\nexec \"$@\"\n", 0755);

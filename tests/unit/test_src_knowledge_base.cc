@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "src/facts/knowledge_base.h"
 
@@ -52,6 +55,32 @@ TEST_CASE("knowledge: what only makes faster is handled, what a request needs is
     REQUIRE(row != nullptr);
     CHECK_FALSE(row->missing_handled);
     CHECK_FALSE(row->paths.empty());
+  }
+}
+
+TEST_CASE("knowledge: OpenSSL, tokens, shells behind programs") {
+  for (const std::string_view object : {"libcrypto.so.3", "libcrypto.so.1.1"}) {
+    CAPTURE(std::string(object));
+    const KnowledgeRow* row = dlopen_row_of(object);
+    REQUIRE(row != nullptr);
+    for (const std::string_view path : {"/usr/lib/ssl/*.cnf", "/etc/ssl/*.cnf", "/etc/pki/tls/*.cnf"})
+      CHECK(std::find(row->paths.begin(), row->paths.end(), path) != row->paths.end());
+  }
+  // A program that holds OpenSSL itself is not covered by the library's row.
+  CHECK(dlopen_row_of("openssl") == nullptr);
+  CHECK(dlopen_row_of("libengine-forged.so") == nullptr);
+  for (const std::string_view object : {"libp11.so.3", "/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so"}) {
+    const KnowledgeRow* row = dlopen_row_of(object);
+    REQUIRE(row != nullptr);
+    CHECK_FALSE(row->missing_handled);
+  }
+  REQUIRE(dlopen_row_of("/usr/bin/stdbuf") != nullptr);
+  CHECK_FALSE(dlopen_row_of("/usr/bin/stdbuf")->paths.empty());
+  for (const std::string_view program : {"flock", "busybox"}) {
+    const KnowledgeRow* row = exec_row_of(program);
+    REQUIRE(row != nullptr);
+    CHECK_FALSE(row->missing_handled);
+    CHECK(row->names == std::vector<std::string_view>{"sh"});
   }
 }
 
