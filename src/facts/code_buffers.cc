@@ -26,6 +26,9 @@ std::optional<CodeState::Place> CodeStep::place_of(const CodeValue& address) {
   if (address.kind == Kind::kObject) return CodeState::Place{address.site, address.value};
   if (is_object(address)) return CodeState::Place{address.site, 0};
   if (address.kind == Kind::kFrame) return CodeState::Place{address.site, address.value};
+  if (address.kind == Kind::kParameter && is_argument_memory(address.site)) {
+    return CodeState::Place{address.site, 0};
+  }
   return std::nullopt;
 }
 
@@ -41,7 +44,7 @@ std::uint64_t CodeStep::writer_at(const CodeState::Place& place) const {
   if (found == state_.memory.end()) return 0;
   const CodeValues& values = found->second.values;
   const bool one = !values.unknown && values.any.size() == 1 && values.any.front().kind == Kind::kText;
-  return one ? values.any.front().site : 0;
+  return one && values.any.front().value == 0 ? values.any.front().site : 0;
 }
 
 std::optional<CodeState::Place> CodeStep::start_of_text(const CodeState::Place& place,
@@ -140,7 +143,9 @@ std::optional<CodeValues> CodeStep::write_text(const TextEffect& text, const Cod
     const std::uint64_t writer = place ? writer_at(*place) : 0;
     if (writer != 0) return CodeValues::one({.kind = Kind::kResult, .site = writer});
     const CodeBuffer buffer = buffer_at(to);
-    if (!buffer.whole || buffer.pieces.size() != 1) return std::nullopt;
+    if (!buffer.whole || buffer.pieces.size() != 1 || !buffer.pieces.front().writers.empty()) {
+      return std::nullopt;
+    }
     return CodeValues::constant(buffer.pieces.front().bytes.size(), block_);
   }
   if (text.result == TextEffect::Result::kInside) {
@@ -151,6 +156,7 @@ std::optional<CodeValues> CodeStep::write_text(const TextEffect& text, const Cod
     store(to, CodeValues::one({.kind = Kind::kTextPointer, .site = call.address}), 8);
     return std::nullopt;
   }
+  forget_arguments(to, true);
   const CodeValues size = argument(text.size);
   std::optional<std::int64_t> most;
   if (size.is_constant() && size.any.front().value >= 0 && size.any.front().value <= kLongestBuffer) {
@@ -190,9 +196,10 @@ CodeBuffer CodeStep::buffer_at(const CodeValues& address) const {
     if (written) {
       CodePiece piece;
       for (const CodeValue& value : values.any)
-        piece.writers.push_back(value.site);
-      const CodeState::Place end{piece.writers.front(), 0};
-      const bool goes_on = piece.writers.size() == 1 && state_.memory.contains(end);
+        piece.writers.push_back({value.site, static_cast<std::uint32_t>(value.value)});
+      const CodeState::Place end{piece.writers.front().call, 0};
+      const bool goes_on =
+          piece.writers.size() == 1 && piece.writers.front().arguments == 0 && state_.memory.contains(end);
       buffer.pieces.push_back(std::move(piece));
       buffer.whole = !goes_on;
       if (!goes_on) return buffer;
@@ -214,6 +221,65 @@ CodeBuffer CodeStep::buffer_at(const CodeValues& address) const {
     place = CodeState::Place{place->first, place->second + found->second.width};
   }
   return buffer;
+}
+
+void CodeStep::forget_arguments() {
+  if (record_ != nullptr) record_->writes_elsewhere = true;
+  state_.memory.erase(state_.memory.lower_bound({kArgumentMemory, INT64_MIN}), state_.memory.end());
+}
+
+void CodeStep::forget_arguments(const CodeValues& written, bool is_text) {
+  auto it = state_.memory.lower_bound({kArgumentMemory, INT64_MIN});
+  if (it == state_.memory.end() && record_ == nullptr) return;
+  const bool in_frame =
+      !written.unknown && std::all_of(written.any.begin(), written.any.end(), [](const CodeValue& value) {
+        return value.kind == Kind::kStack || value.kind == Kind::kStackRange ||
+               (value.kind == Kind::kFrame && value.site == 0);
+      });
+  if (in_frame) return;
+  if (record_ != nullptr) record_->writes_elsewhere = true;
+  const auto place = only_place_of(written);
+  if (!place || !is_argument_memory(place->first)) {
+    forget_arguments();
+    return;
+  }
+  // How far a text reaches is not known: what is stored behind its start may be in it.
+  while (it != state_.memory.end()) {
+    const bool other = it->first.first != place->first;
+    const bool text = !it->second.values.is_constant() && !(is_text && it->first == *place);
+    it = other || text ? state_.memory.erase(it) : std::next(it);
+  }
+}
+
+void CodeStep::mark_filled(const CodeCall& call, const std::vector<CodeValues>& arguments,
+                           std::size_t first) {
+  const bool direct = call.targets.size() == 1 && call.slots.empty() && !call.through_variable;
+  const std::size_t count = std::min(arguments.size(), input_.convention->arguments.size());
+  if (!direct || !input_.convention->is_c) return;
+  for (std::size_t i = first; i < count; ++i) {
+    const auto place = only_place_of(arguments[i]);
+    if (!place) continue;
+    // Registers that are no arguments may hold the place as well.
+    std::int64_t all = 0;
+    for (std::size_t other = first; other < count; ++other)
+      if (only_place_of(arguments[other]) == place) all |= std::int64_t{1} << other;
+    store_at(*place, CodeValues::one({.kind = Kind::kText, .value = all, .site = call.address}), 1, true);
+  }
+}
+
+void CodeStep::forget_filled_before(const CodeState::Place& place) {
+  auto it = state_.memory.lower_bound(place);
+  while (it != state_.memory.begin()) {
+    --it;
+    const auto before =
+        static_cast<std::uint64_t>(place.second) - static_cast<std::uint64_t>(it->first.second);
+    if (it->first.first != place.first || before > static_cast<std::uint64_t>(kEscapedBytes)) return;
+    const auto& any = it->second.values.any;
+    const bool filled = std::any_of(any.begin(), any.end(), [](const CodeValue& value) {
+      return value.kind == Kind::kText && value.value != 0;
+    });
+    if (filled) it = state_.memory.erase(it);
+  }
 }
 
 }  // namespace imgslim

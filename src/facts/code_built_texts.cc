@@ -40,7 +40,7 @@ std::vector<CodeText> CodeTexts::buffer_texts(const FunctionFlow& flow, const Co
   for (const CodePiece& piece : buffer.pieces) {
     std::vector<CodeText> parts;
     if (piece.writers.empty()) parts.push_back(whole_text(piece.bytes, true));
-    for (const std::uint64_t writer : piece.writers) {
+    for (const CodeWriter& writer : piece.writers) {
       for (const CodeText& text : written_texts(flow, writer, depth + 1))
         add_text(parts, text);
     }
@@ -50,9 +50,17 @@ std::vector<CodeText> CodeTexts::buffer_texts(const FunctionFlow& flow, const Co
   return join_texts(texts, {open_text(Rest::kUnknown, flow.start, "built in a buffer")});
 }
 
-std::vector<CodeText> CodeTexts::written_texts(const FunctionFlow& flow, std::uint64_t site,
+std::vector<CodeText> CodeTexts::written_texts(const FunctionFlow& flow, const CodeWriter& writer,
                                                int depth) const {
-  const CodeCall* call = flow.call_at(site);
+  const CodeCall* call = flow.call_at(writer.call);
+  if (writer.arguments != 0) {
+    std::vector<CodeText> filled;
+    for (std::size_t i = 0; i < 32 && filled.empty() && call != nullptr && depth <= kDeepest; ++i) {
+      if ((writer.arguments >> i & 1) != 0) filled = filled_texts(flow, *call, i, depth + 1);
+    }
+    if (filled.empty()) filled.push_back(open_text(Rest::kUnknown, flow.start, "built in a buffer"));
+    return filled;
+  }
   const TextFunction* function = call == nullptr ? nullptr : text_function(sites_.callee_of(*call));
   if (function == nullptr || depth > kDeepest) {
     return {open_text(Rest::kUnknown, flow.start, "built in a buffer")};

@@ -12,6 +12,18 @@ namespace {
 using Kind = CodeValue::Kind;
 using Rest = CodeText::Rest;
 
+// Whether all that is known of a buffer is which functions got its address.
+bool is_filled_by_others(const CodeBuffer& buffer) {
+  return buffer.pieces.size() == 1 && !buffer.pieces.front().writers.empty() &&
+         std::all_of(buffer.pieces.front().writers.begin(), buffer.pieces.front().writers.end(),
+                     [](const CodeWriter& writer) { return writer.arguments != 0; });
+}
+
+bool all_known(const std::vector<CodeText>& texts) {
+  return std::none_of(texts.begin(), texts.end(),
+                      [](const CodeText& text) { return text.rest == Rest::kUnknown; });
+}
+
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
@@ -31,7 +43,11 @@ std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeVal
                                          const CodeBuffer* buffer, int depth) const {
   std::vector<CodeText> texts;
   if (buffer != nullptr && (buffer->whole || !buffer->pieces.empty()) && depth < kDeepestText) {
-    return buffer_texts(flow, *buffer, depth + 1);
+    std::vector<CodeText> held = buffer_texts(flow, *buffer, depth + 1);
+    // A function that only reads what it got leaves the text that was there.
+    const bool in_frame = std::any_of(values.any.begin(), values.any.end(),
+                                      [](const CodeValue& value) { return value.kind == Kind::kStack; });
+    if (in_frame || !is_filled_by_others(*buffer) || all_known(held)) return held;
   }
   const ElfImage& image = sites_.image();
   std::vector<CodeValue> any = values.any;
@@ -69,7 +85,7 @@ std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeVal
         add_c_rows(flow, value, texts);
         break;
       case Kind::kTextPointer:
-        for (const CodeText& text : written_texts(flow, value.site, depth + 1))
+        for (const CodeText& text : written_texts(flow, {value.site}, depth + 1))
           add_text(texts, text);
         break;
       case Kind::kGlobal: {

@@ -114,6 +114,11 @@ void CodeStep::leave(const CodeInstruction& instruction) {
     if (input_.convention->is_c) {
       for (const CodeValues& argument : call.arguments)
         call.buffers.push_back(buffer_at(argument));
+      for (std::size_t i = 0; i < kPointingArguments && i < call.arguments.size(); ++i) {
+        for (std::size_t word = 0; word < kPointedWords; ++word)
+          call.pointed.push_back(
+              load(add_constant(call.arguments[i], static_cast<std::int64_t>(8 * word)), 8));
+      }
     } else {
       for (const CodeValues& argument : call.arguments)
         add_closures(argument, call.closures);
@@ -148,6 +153,7 @@ void CodeStep::after_call(const CodeInstruction& instruction, const CodeCall& ca
   if (effect.text != nullptr) {
     returned = write_text(*effect.text, seen);
   } else if (!effect.keeps_memory) {
+    forget_arguments();
     if (!convention.is_c) {
       for (const CodeValues& argument : seen.arguments)
         forget_captured(argument);
@@ -177,6 +183,7 @@ void CodeStep::after_call(const CodeInstruction& instruction, const CodeCall& ca
         }
       }
     }
+    mark_filled(call, seen.arguments, effect.reads_first ? 1 : 0);
   }
   for (int i = 0; i < kRegisters; ++i) {
     const bool kept = i == convention.stack_pointer || (i < 32 && (convention.preserved >> i & 1) != 0);
@@ -207,6 +214,12 @@ void CodeStep::record_return(const CodeInstruction& instruction) {
   for (const int number : input_.convention->results) {
     if (result.results.size() == kReturnedWords) break;
     result.results.push_back(state_.registers[static_cast<std::size_t>(number)]);
+  }
+  if (input_.convention->is_c) {
+    for (std::size_t i = 0; i < input_.convention->arguments.size(); ++i) {
+      result.filled.push_back(buffer_at(CodeValues::one(
+          {.kind = Kind::kParameter, .value = static_cast<std::int64_t>(i), .site = kArgumentMemory + i})));
+    }
   }
   record_->returns.push_back(std::move(result));
 }

@@ -56,10 +56,17 @@ struct CallEffect {
   const TextEffect* text = nullptr;
 };
 
+// A call that wrote a text: one of libc's that do, or of a function that got the place as any of `arguments`,
+// by bit.
+struct CodeWriter {
+  std::uint64_t call = 0;
+  std::uint32_t arguments = 0;
+};
+
 // Bytes that memory holds, or the calls one of which wrote a text there.
 struct CodePiece {
   std::string bytes;
-  std::vector<std::uint64_t> writers;
+  std::vector<CodeWriter> writers;
 };
 
 // What the memory that an argument points to holds: its pieces, as far as they are known.
@@ -76,6 +83,9 @@ struct CodeClosure {
   std::vector<CodeValues> captured;
 };
 
+inline constexpr std::size_t kPointingArguments = 3;
+inline constexpr std::size_t kPointedWords = 2;
+
 struct CodeCall {
   std::uint64_t address = 0;           // of the instruction
   std::vector<std::uint64_t> targets;  // code called, as far as known
@@ -85,6 +95,8 @@ struct CodeCall {
   std::vector<CodeValues> arguments;   // the first words, up to 12
   std::vector<CodeClosure> closures;   // of Go code: that arguments point to
   std::vector<CodeBuffer> buffers;     // of C code: what each argument points to, in memory that is followed
+  // Of C code: the first kPointedWords words behind each of the first kPointingArguments arguments.
+  std::vector<CodeValues> pointed;
 };
 
 struct CodeStore {
@@ -97,6 +109,7 @@ struct CodeStore {
 struct CodeReturn {
   std::uint64_t address = 0;        // of the instruction
   std::vector<CodeValues> results;  // the first words, where they are in registers
+  std::vector<CodeBuffer> filled;   // of C code: what the function left where each argument points
 };
 
 struct FunctionFlow {
@@ -108,6 +121,7 @@ struct FunctionFlow {
   std::vector<CodeReturn> returns;               // by address; a call that leaves returns too
   std::map<std::uint64_t, std::int64_t> rounds;  // of each loop with a known end
   std::vector<std::uint64_t> transfers;          // wanted addresses at which a call or jump really begins
+  bool writes_elsewhere = false;                 // of C code: to memory that is not its own frame
   bool complete = true;                          // false: too large or too branched to be followed to the end
   std::size_t visits = 0;                        // of blocks, what it cost
 

@@ -200,11 +200,16 @@ void CodeStep::write_word(const CodeOperand& memory, int word, const CodeValues&
 
 void CodeStep::store(const CodeValues& place, const CodeValues& values, int width) {
   const bool surely = !place.unknown && place.any.size() == 1;
+  forget_arguments(place, false);
   for (const CodeValue& one : place.any) {
+    const auto start = width < 4 && one.kind != Kind::kFrame ? place_of(one) : std::nullopt;
+    if (start) forget_filled_before(*start);
     if (one.kind == Kind::kStack) {
       store_at({0, one.value}, values, width, surely);
     } else if (one.kind == Kind::kObject || (one.kind == Kind::kResult && one.value == 0)) {
       store_at({one.site, one.kind == Kind::kResult ? 0 : one.value}, values, width, surely);
+    } else if (one.kind == Kind::kParameter && is_argument_memory(one.site)) {
+      store_at({one.site, 0}, values, width, surely);
     } else if (one.kind == Kind::kStackRange) {
       forget_from({0, std::min(one.value, one.first)}, kEscapedBytes);
     } else if (one.kind == Kind::kFrame) {
@@ -263,6 +268,7 @@ void CodeStep::forget_from(const CodeState::Place& place, std::int64_t length) {
 }
 
 void CodeStep::copy(const CodeValues& to, const CodeValues& from, std::int64_t bytes) {
+  forget_arguments(to, false);
   if (to.unknown || to.any.size() != 1) return;
   const CodeValue& place = to.any.front();
   if (place.kind != Kind::kStack && place.kind != Kind::kObject &&

@@ -282,6 +282,7 @@ FunctionBounds::FunctionBounds(const ElfImage& image, const GoFacts* go) : image
   }
   if (image.is_code(image.facts().entry)) starts_.push_back(image.facts().entry);
   if (starts_.size() <= 1 && go_ == nullptr) add_called_starts();
+  add_dynamic_starts();
   std::sort(starts_.begin(), starts_.end());
   starts_.erase(std::unique(starts_.begin(), starts_.end()), starts_.end());
 }
@@ -314,6 +315,23 @@ void FunctionBounds::add_called_starts() {
       }
     }
   });
+}
+
+// DT_INIT and DT_FINI: no table has them, and the last one stands behind the program's own functions.
+void FunctionBounds::add_dynamic_starts() {
+  constexpr std::uint32_t kDynamic = 2;
+  constexpr std::uint64_t kInit = 12;
+  constexpr std::uint64_t kFini = 13;
+  for (const ElfSegment& segment : image_.facts().segments) {
+    if (segment.type != kDynamic) continue;
+    const auto entries = image_.bytes_at(segment.address, segment.file_size);
+    for (std::size_t at = 0; entries && at + 16 <= entries->size(); at += 16) {
+      const auto tag = load<std::uint64_t>(entries->data() + at);
+      const auto address = load<std::uint64_t>(entries->data() + at + 8);
+      if (tag == 0) break;
+      if ((tag == kInit || tag == kFini) && image_.is_code(address)) starts_.push_back(address);
+    }
+  }
 }
 
 // The binary search table of .eh_frame_hdr (Linux Standard Base, "The .eh_frame_hdr section").

@@ -49,6 +49,7 @@ class FunctionBounds {
  private:
   void read_eh_frame_header();
   void add_called_starts();
+  void add_dynamic_starts();
   const ElfImage& image_;
   const GoFacts* go_;
   std::vector<std::uint64_t> starts_;  // sorted

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "src/facts/code_text_parts.h"
+#include "src/facts/libc_texts.h"
 
 namespace imgslim {
 
@@ -14,6 +15,20 @@ using Rest = CodeText::Rest;
 
 constexpr std::size_t kMostFollowed = 64;            // functions whose results are asked for
 constexpr std::uint64_t kLongestFollowed = 1 << 14;  // bytes of code of one
+
+// Whether this is what the function's own argument points to, and nothing else.
+bool is_argument(const CodeValues& values, std::size_t number) {
+  return !values.unknown && values.any.size() == 1 && values.any.front().kind == Kind::kParameter &&
+         values.any.front().value == static_cast<std::int64_t>(number);
+}
+
+// What a function left where the address points that it returns, if that is an argument of its own.
+const CodeBuffer* filled_result(const CodeReturn& end, std::size_t word) {
+  for (std::size_t i = 0; i < end.filled.size(); ++i) {
+    if (is_argument(end.results[word], i)) return &end.filled[i];
+  }
+  return nullptr;
+}
 
 }  // namespace
 
@@ -35,18 +50,22 @@ std::shared_ptr<const FunctionFlow> CodeTexts::followed(std::uint64_t function) 
 }
 
 std::vector<CodeText> CodeTexts::with_arguments(const FunctionFlow& flow, const CodeCall& call,
-                                                const std::vector<CodeText>& texts, std::uint64_t callee,
-                                                int depth) const {
+                                                const std::vector<CodeText>& texts,
+                                                const FunctionFlow& callee, int depth) const {
   std::vector<CodeText> result;
   for (const CodeText& text : texts) {
-    if (text.rest != Rest::kParameter || text.function != callee) {
+    if (text.rest != Rest::kParameter || text.function != callee.start) {
       add_text(result, text);
       continue;
     }
     const TextArgument::Kind kind = text.go_parameter ? TextArgument::Kind::kGo : TextArgument::Kind::kC;
     CodeText before = whole_text(text.prefix, text.assembled);
-    for (const CodeText& given :
-         texts_of(flow, call, {kind, static_cast<std::size_t>(text.parameter)}, depth + 1)) {
+    const auto index = static_cast<std::size_t>(text.parameter);
+    // What a buffer held before the call is not what a function finds there that may have written to it.
+    const bool before_call =
+        callee.convention->is_c && callee.writes_elsewhere && index < call.arguments.size();
+    for (const CodeText& given : before_call ? c_texts(flow, call.arguments[index], nullptr, depth + 1)
+                                             : texts_of(flow, call, {kind, index}, depth + 1)) {
       const bool alone = text.prefix.empty() && text.suffix.empty();
       add_text(result, alone ? given : join_texts(join_texts(before, given), whole_text(text.suffix)));
     }
@@ -71,7 +90,7 @@ std::vector<CodeText> CodeTexts::returned_texts(const FunctionFlow& flow, const 
     if (first + words > end.results.size()) return {};
     const std::vector<CodeText> some =
         words == 2 ? go_texts(*callee, end.results[first], end.results[first + 1], depth + 2)
-                   : c_texts(*callee, end.results[first], nullptr, depth + 2);
+                   : c_texts(*callee, end.results[first], filled_result(end, first), depth + 2);
     for (const CodeText& text : some)
       add_text(texts, text);
   }
@@ -80,7 +99,44 @@ std::vector<CodeText> CodeTexts::returned_texts(const FunctionFlow& flow, const 
     if (kind == TextArgument::Kind::kGo) return {};
     add_c_result(*callee, {.kind = Kind::kResult, .site = end.address}, depth + 2, texts);
   }
-  return with_arguments(flow, call, texts, callee->start, depth);
+  return with_arguments(flow, call, texts, *callee, depth);
+}
+
+std::vector<CodeText> CodeTexts::filled_texts(const FunctionFlow& flow, const CodeCall& call,
+                                              std::size_t argument, int depth) const {
+  const bool direct = call.targets.size() == 1 && call.slots.empty() && !call.through_variable;
+  // What has a name is imported, and not in this object.
+  if (!direct || !sites_.callee_of(call).empty()) return {};
+  const auto callee = followed(call.targets.front());
+  if (callee == nullptr || callee->start == flow.start || !callee->convention->is_c) return {};
+  std::vector<CodeText> texts;
+  for (const CodeReturn& end : callee->returns) {
+    if (argument >= end.filled.size() || !end.filled[argument].whole) return {};
+    for (const CodeText& text : buffer_texts(*callee, end.filled[argument], depth + 1))
+      add_text(texts, text);
+  }
+  for (const CodeCall& end : callee->calls) {
+    if (!end.leaves) continue;
+    // The last of what the function does is to write the text, or to have it written.
+    const TextFunction* function = text_function(sites_.callee_of(end));
+    CodeWriter writer{end.address};
+    if (function == nullptr) {
+      for (std::size_t i = 0; i < end.arguments.size(); ++i) {
+        if (is_argument(end.arguments[i], argument)) writer.arguments |= 1u << i;
+      }
+      if (writer.arguments == 0) return {};
+    } else {
+      const auto to = static_cast<std::size_t>(function->effect.to);
+      const bool writes = function->kind != TextFunction::Kind::kLook && !function->effect.allocates;
+      if (!writes || to >= end.arguments.size() || !is_argument(end.arguments[to], argument)) return {};
+    }
+    for (const CodeText& text : written_texts(*callee, writer, depth + 1))
+      add_text(texts, text);
+  }
+  // It is put together elsewhere: that is how its parts are told from the caller's own.
+  for (CodeText& text : texts)
+    text.assembled = true;
+  return with_arguments(flow, call, texts, *callee, depth);
 }
 
 std::vector<CodeText> CodeTexts::captured_texts(const CallSite& caller, std::uint64_t function,

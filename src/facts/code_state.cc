@@ -69,7 +69,9 @@ CodeState CodeState::at_entry(const CallingConvention& convention) {
     values = CodeValues::nothing_known();
   for (std::size_t i = 0; i < convention.arguments.size(); ++i) {
     state.registers[static_cast<std::size_t>(convention.arguments[i])] =
-        CodeValues::one({.kind = Kind::kParameter, .value = static_cast<std::int64_t>(i)});
+        CodeValues::one({.kind = Kind::kParameter,
+                         .value = static_cast<std::int64_t>(i),
+                         .site = convention.is_c ? kArgumentMemory + i : 0});
   }
   state.registers[static_cast<std::size_t>(convention.stack_pointer)] =
       CodeValues::one({.kind = Kind::kStack});
@@ -95,7 +97,7 @@ bool CodeState::meet(const CodeState& other, std::uint64_t loop, bool forget) {
       changed = changed || width != it->second.width || cut != it->second.cut;
       it->second.width = width;
       it->second.cut = cut;
-    } else if (it->first.first == 0) {
+    } else if (it->first.first == 0 || is_argument_memory(it->first.first)) {
       it = memory.erase(it);
       changed = true;
       continue;
@@ -104,7 +106,7 @@ bool CodeState::meet(const CodeState& other, std::uint64_t loop, bool forget) {
   }
   for (const auto& [place, word] : other.memory) {
     // What a call returned exists on the paths through the call alone.
-    if (place.first == 0 || memory.size() >= kMostPlaces) continue;
+    if (place.first == 0 || is_argument_memory(place.first) || memory.size() >= kMostPlaces) continue;
     changed = memory.try_emplace(place, word).second || changed;
   }
   return changed;

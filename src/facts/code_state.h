@@ -14,7 +14,8 @@
 namespace imgslim {
 
 struct CodeState {
-  // Words in memory: (0, offset from the stack pointer at entry) or (call that returned it, offset).
+  // Words in memory: (0, offset from the stack pointer at entry), (call that returned it, offset) or
+  // (kArgumentMemory + number of the argument that points to it, offset).
   using Place = std::pair<std::uint64_t, std::int64_t>;
   struct Word {
     CodeValues values;
@@ -87,6 +88,13 @@ class CodeStep {
   // What the callee returns, if that is known.
   std::optional<CodeValues> write_text(const TextEffect& text, const CodeCall& call);
   CodeBuffer buffer_at(const CodeValues& address) const;
+  // What a function puts where its arguments point, as long as nothing else can write there: a write
+  // through another pointer, which may be the same one, forgets it.
+  void forget_arguments(const CodeValues& written, bool is_text);
+  void forget_arguments();
+  // The texts that a function of the program's own may leave where an argument of this call points.
+  void mark_filled(const CodeCall& call, const std::vector<CodeValues>& arguments, std::size_t first);
+  void forget_filled_before(const CodeState::Place& place);  // a character of one is set
 
   CodeValues difference_or_sum(const CodeInstruction& instruction);
   void move(const CodeInstruction& instruction);

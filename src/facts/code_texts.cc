@@ -94,6 +94,13 @@ std::vector<CodeText> CodeTexts::texts_of(const FunctionFlow& flow, const CodeCa
   if (argument.index + words > call.arguments.size()) {
     return {open_text(Rest::kUnknown, flow.start, "an argument that is not followed")};
   }
+  if (argument.pointed >= 0) {
+    const std::size_t word = argument.index * kPointedWords + static_cast<std::size_t>(argument.pointed);
+    if (argument.index < kPointingArguments && word < call.pointed.size()) {
+      return c_texts(flow, call.pointed[word], nullptr, depth);
+    }
+    return {open_text(Rest::kUnknown, flow.start, "a table that is not followed")};
+  }
   if (words == 1) return c_argument(flow, call, argument.index, depth);
   return go_texts(flow, call.arguments[argument.index], call.arguments[argument.index + 1], depth);
 }
@@ -109,6 +116,7 @@ std::vector<std::vector<CodeText>> CodeTexts::read(const std::vector<CallSite>& 
       return;
     }
     TextArgument outer = argument;
+    outer.pointed = -1;
     outer.index = static_cast<std::size_t>(text.parameter);
     outer.kind = text.go_parameter ? TextArgument::Kind::kGo : TextArgument::Kind::kC;
     next[text.function].push_back({site, outer, text});

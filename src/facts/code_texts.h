@@ -41,6 +41,8 @@ struct TextArgument {
   enum class Kind : std::uint8_t { kC, kGo };
   Kind kind = Kind::kC;
   std::size_t index = 0;  // of the argument word; kGo: its pointer, the length is the next word
+  // kC: the text's address is this word behind the argument, a table or structure; -1: the argument itself.
+  int pointed = -1;
 };
 
 // Adds a text that is not there yet, up to a limit.
@@ -77,7 +79,7 @@ class CodeTexts {
 
   // code_built_texts.cc: what a buffer holds, what a call wrote into one, and the result of a format.
   std::vector<CodeText> buffer_texts(const FunctionFlow& flow, const CodeBuffer& buffer, int depth) const;
-  std::vector<CodeText> written_texts(const FunctionFlow& flow, std::uint64_t site, int depth) const;
+  std::vector<CodeText> written_texts(const FunctionFlow& flow, const CodeWriter& writer, int depth) const;
   std::vector<CodeText> formatted(const FunctionFlow& flow, const CodeCall& call, std::size_t format,
                                   int depth) const;
   std::vector<CodeText> conversion(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
@@ -100,10 +102,13 @@ class CodeTexts {
   // be followed.
   std::vector<CodeText> returned_texts(const FunctionFlow& flow, const CodeCall& call, std::int64_t word,
                                        TextArgument::Kind kind, int depth) const;
+  // What a function of the program's own leaves where an argument of this call points; nothing likewise.
+  std::vector<CodeText> filled_texts(const FunctionFlow& flow, const CodeCall& call, std::size_t argument,
+                                     int depth) const;
   std::shared_ptr<const FunctionFlow> followed(std::uint64_t function) const;
   // The texts of a callee with this call's arguments in place of its parameters.
   std::vector<CodeText> with_arguments(const FunctionFlow& flow, const CodeCall& call,
-                                       const std::vector<CodeText>& texts, std::uint64_t callee,
+                                       const std::vector<CodeText>& texts, const FunctionFlow& callee,
                                        int depth) const;
   // What the closures of `function` that `caller` makes captured; nothing where they are not all seen.
   std::vector<CodeText> captured_texts(const CallSite& caller, std::uint64_t function,

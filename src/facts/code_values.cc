@@ -76,11 +76,18 @@ CodeValues add_constant(const CodeValues& values, std::int64_t amount) {
     }
     if (value.kind == Kind::kResult && value.value == 0) {
       value.kind = Kind::kObject;
+    } else if (value.kind == Kind::kParameter && is_argument_memory(value.site)) {
+      value.kind = Kind::kObject;
+      value.value = 0;
     } else if (!can_be_moved(value.kind)) {
       result.unknown = true;
       continue;
     }
     value.value = sum(value.value, amount);
+    if (value.kind == Kind::kObject && value.value == 0 && is_argument_memory(value.site)) {
+      value.kind = Kind::kParameter;
+      value.value = static_cast<std::int64_t>(value.site - kArgumentMemory);
+    }
     result.add(value);
   }
   return result;

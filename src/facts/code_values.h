@@ -12,19 +12,21 @@ namespace imgslim {
 // One possibility.
 struct CodeValue {
   enum class Kind : std::uint8_t {
-    kConstant,     // `value`: a number or an address
-    kParameter,    // the function's own integer argument number `value`, as its caller gave it; from
-                   // kFirstCaptured on, a word of its Go closure, set where that was made
-    kStack,        // the address `value` bytes from the stack pointer at entry
-    kObject,       // the address `value` bytes into what the call at `site` returned
-    kResult,       // word number `value` of what the call at `site` returned
-    kRange,        // `value` + k * `stride` in round k of the loop at `site`
-    kStackRange,   // the same, an address relative to the stack pointer at entry
-    kTable,        // the word stored at `value` + k * `stride`, likewise
-    kNumbers,      // `first` + the signed 32-bit number stored at `value` + k * `stride`, likewise
-    kGlobal,       // the word stored at `value`, in memory that the program can write
-    kPointee,      // the word `stride` bytes into what the pointer stored at `value` points to
-    kText,         // in memory: the text that the call at `site` wrote there begins
+    kConstant,    // `value`: a number or an address
+    kParameter,   // the function's own integer argument number `value`, as its caller gave it; from
+                  // kFirstCaptured on, a word of its Go closure, set where that was made. With a `site`, of
+                  // C code, it may point to memory that is followed
+    kStack,       // the address `value` bytes from the stack pointer at entry
+    kObject,      // the address `value` bytes into what the call at `site` returned, or an argument points to
+    kResult,      // word number `value` of what the call at `site` returned
+    kRange,       // `value` + k * `stride` in round k of the loop at `site`
+    kStackRange,  // the same, an address relative to the stack pointer at entry
+    kTable,       // the word stored at `value` + k * `stride`, likewise
+    kNumbers,     // `first` + the signed 32-bit number stored at `value` + k * `stride`, likewise
+    kGlobal,      // the word stored at `value`, in memory that the program can write
+    kPointee,     // the word `stride` bytes into what the pointer stored at `value` points to
+    kText,        // in memory: the text that the call at `site` wrote there begins; with a `value`, the call
+                  // of a function that got the place as the arguments whose bits are set in it
     kTextPointer,  // the address of memory that the call at `site` made for a text
     kContext,      // the address `value` bytes into the Go closure that the function is
     kFrame,        // an address `value` bytes or more from the stack pointer at entry
@@ -39,6 +41,11 @@ struct CodeValue {
 };
 
 inline constexpr std::size_t kMostCodeValues = 32;
+// Memory that argument number i points to has the site kArgumentMemory + i; no call is there.
+inline constexpr std::uint64_t kArgumentMemory = 1ull << 63;
+constexpr bool is_argument_memory(std::uint64_t site) {
+  return site >= kArgumentMemory;
+}
 // Words of a closure behind its code address.
 inline constexpr std::size_t kFirstCaptured = 64;
 inline constexpr std::size_t kMostCaptured = 8;

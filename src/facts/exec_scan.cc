@@ -15,13 +15,21 @@ namespace {
 
 using Rest = CodeText::Rest;
 
-struct Starter {
-  std::string_view name;
-  std::size_t argument;          // word of the name
-  bool is_command_line = false;  // given to /bin/sh -c
+// How the text names the program.
+enum class Naming : std::uint8_t {
+  kName,
+  kShellText,  // given to /bin/sh -c
+  kWords,      // taken apart like a shell's, without one
 };
 
-// The name is in a table, a structure or a file that is open: behind every argument that is followed.
+struct Starter {
+  std::string_view name;
+  std::size_t argument;  // word of the name
+  Naming naming = Naming::kName;
+  int pointed = -1;  // the name is this word of a table or structure that the argument points to
+};
+
+// A file that is open: behind every argument that is followed.
 constexpr std::size_t kNotFollowed = 64;
 
 // exec(3), posix_spawn(3), system(3), popen(3), and what libraries offer instead of them.
@@ -37,23 +45,24 @@ constexpr Starter kImports[] = {
     {"fexecve", kNotFollowed},
     {"posix_spawn", 1},
     {"posix_spawnp", 1},
-    {"system", 0, true},
-    {"popen", 0, true},
-    {"wordexp", 0, true},
-    {"_IO_popen", 0, true},
-    {"g_spawn_command_line_sync", 0, true},
-    {"g_spawn_command_line_async", 0, true},
-    {"g_spawn_sync", kNotFollowed},
-    {"g_spawn_async", kNotFollowed},
-    {"g_spawn_async_with_fds", kNotFollowed},
-    {"g_spawn_async_with_pipes", kNotFollowed},
-    {"g_spawn_async_with_pipes_and_fds", kNotFollowed},
+    {"system", 0, Naming::kShellText},
+    {"popen", 0, Naming::kShellText},
+    {"wordexp", 0, Naming::kShellText},
+    {"_IO_popen", 0, Naming::kShellText},
+    // glib/gspawn.c: g_shell_parse_argv and execvp.
+    {"g_spawn_command_line_sync", 0, Naming::kWords},
+    {"g_spawn_command_line_async", 0, Naming::kWords},
+    {"g_spawn_sync", 1, Naming::kName, 0},
+    {"g_spawn_async", 1, Naming::kName, 0},
+    {"g_spawn_async_with_fds", 1, Naming::kName, 0},
+    {"g_spawn_async_with_pipes", 1, Naming::kName, 0},
+    {"g_spawn_async_with_pipes_and_fds", 1, Naming::kName, 0},
     {"g_subprocess_new", 2},
-    {"g_subprocess_newv", kNotFollowed},
+    {"g_subprocess_newv", 0, Naming::kName, 0},
     {"g_subprocess_launcher_spawn", 2},
-    {"g_subprocess_launcher_spawnv", kNotFollowed},
+    {"g_subprocess_launcher_spawnv", 1, Naming::kName, 0},
     {"apr_proc_create", 1},
-    {"uv_spawn", kNotFollowed},
+    {"uv_spawn", 2, Naming::kName, 1},  // libuv include/uv.h uv_process_options_t: file
 };
 
 constexpr std::array<Starter, 9> kGoFunctions = {{
@@ -131,7 +140,8 @@ class ExecScan {
     if (!target) return;
     targets_.push_back(std::move(*target));
     starters_.push_back(&starter);
-    arguments_.push_back({go ? TextArgument::Kind::kGo : TextArgument::Kind::kC, starter.argument});
+    arguments_.push_back(
+        {go ? TextArgument::Kind::kGo : TextArgument::Kind::kC, starter.argument, starter.pointed});
   }
 
   std::string package_at(std::uint64_t address) const {
@@ -213,17 +223,17 @@ class ExecScan {
       literal.address = call.address;
       literal.call = literals_.back().get();
       const auto texts = texts_.read({literal}, {{TextArgument::Kind::kGo, 0}});
-      add_finding(literal, "exec.Cmd", package, false, texts.front());
+      add_finding(literal, "exec.Cmd", package, Naming::kName, texts.front());
     }
   }
 
   void add_site(const CallSite& site, const std::vector<CodeText>& texts) {
     const Starter& starter = *starters_[site.target];
-    add_finding(site, starter.name, package_at(site.function), starter.is_command_line, texts);
+    add_finding(site, starter.name, package_at(site.function), starter.naming, texts);
   }
 
-  void add_finding(const CallSite& site, std::string_view callee, const std::string& package,
-                   bool is_command_line, const std::vector<CodeText>& texts) {
+  void add_finding(const CallSite& site, std::string_view callee, const std::string& package, Naming naming,
+                   const std::vector<CodeText>& texts) {
     ExecFinding finding;
     finding.site = site.address;
     finding.callee = std::string(callee);
@@ -240,16 +250,17 @@ class ExecScan {
         if (open == nullptr) open = &text;
         // A name that the main module hands to a dependency is its own.
         open_in_main = open_in_main || is_main_module(package_at(text.function));
-      } else if (is_command_line) {
+      } else if (naming != Naming::kName) {
         const std::string word = first_word(text.prefix);
         if (!word.empty()) finding.names.push_back(word);
+        if (word.empty() && naming == Naming::kWords && open == nullptr) open = &text;
         assembled = true;
       } else if (!text.prefix.empty()) {
         finding.names.push_back(text.prefix);
         assembled = assembled || text.assembled;
       }
     }
-    if (is_command_line) finding.names.insert(finding.names.begin(), "/bin/sh");
+    if (naming == Naming::kShellText) finding.names.insert(finding.names.begin(), "/bin/sh");
     classify(finding, open, open_in_main, assembled);
     findings_.push_back(std::move(finding));
   }

@@ -231,6 +231,150 @@ for cc in gcc aarch64-linux-gnu-gcc; do
   done
 done
 
+# Names that a helper of the program writes into its caller's buffer: followed where all of it is understood.
+cat > filled.c << 'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static void *volatile sink;
+static char *volatile elsewhere;
+#define NEVER __attribute__((noinline, noipa)) static
+NEVER void make(char *out) { strcpy(out, "libfilled.so.1"); }
+NEVER void either(char *out, int n) { strcpy(out, n > 2 ? "libeither-long.so.22" : "libeither.so.1"); }
+NEVER int version(char *out, size_t room, const char *number) {
+  return snprintf(out, room, "libversion.so.%s", number) > 0;
+}
+NEVER int nested(int n, char *out) { make(out); return n; }
+NEVER void passed(char *out) { make(out); }
+NEVER char *given(char *out) { strcpy(out, "libgiven.so.3"); return out; }
+NEVER void behind(char *out) { memcpy(out, "lib", 3); strcpy(out + 3, "behind.so"); }
+NEVER void sometimes(char *out, int n) { if (n > 2) strcpy(out, "libsometimes.so"); }
+NEVER void aliased(char *out, char *other) { strcpy(out, "libaliased.so"); other[3] = 'x'; }
+NEVER void global(char *out) { strcpy(out, "libglobal.so"); elsewhere[0] = 'x'; }
+NEVER void called(char *out) { strcpy(out, "libcalled.so"); if (getenv("X")) fgets(elsewhere, 9, stdin); }
+NEVER void changed(char *out, int n) { strcpy(out, "libchanged.so"); out[3] = n; }
+NEVER void loop(char *out, const char *from) { while ((*out++ = *from++)) {} }
+NEVER char *again(char *out) { strcpy(out, getenv("AGAIN")); return out; }
+int main(int argc, char **argv) {
+  char b[64], c[64], d[64], e[64], f[64], g[64], h[64];
+  make(b); sink = dlopen(b, RTLD_NOW);
+  either(c, argc); sink = dlopen(c, RTLD_NOW);
+  version(d, sizeof d, "7"); sink = dlopen(d, RTLD_NOW);
+  nested(argc, e); sink = dlopen(e, RTLD_NOW);
+  passed(f); sink = dlopen(f, RTLD_NOW);
+  sink = dlopen(given(g), RTLD_NOW);
+  behind(h); sink = dlopen(h, RTLD_NOW);
+#ifdef OPEN
+  char i[64], j[64], k[64], l[64], m[64], n[64], o[64], p[64];
+  elsewhere = argv[0];
+  sometimes(i, argc); sink = dlopen(i, RTLD_NOW);
+  aliased(j, argc > 9 ? j : argv[0]); sink = dlopen(j, RTLD_NOW);
+  global(k); sink = dlopen(k, RTLD_NOW);
+  called(l); sink = dlopen(l, RTLD_NOW);
+  changed(m, argc); sink = dlopen(m, RTLD_NOW);
+  loop(n, argv[1]); sink = dlopen(n, RTLD_NOW);
+  strcpy(o, "libbefore.so"); sink = dlopen(again(o), RTLD_NOW);
+  make(p); p[3] = argv[1][0]; sink = dlopen(p, RTLD_NOW);
+#endif
+  return 0;
+}
+C
+for cc in gcc aarch64-linux-gnu-gcc; do
+  command -v "$cc" > /dev/null || { echo "$cc: skipped"; continue; }
+  for flags in "-O0" "-O1" "-O2" "-O2 -fno-pie -no-pie -D_FORTIFY_SOURCE=2"; do
+    name="filled-$cc$(echo "$flags" | tr -d ' ')"
+    known=('candidate|libfilled.so.1|' 'candidate|libfilled.so.1|' 'candidate|libfilled.so.1|' 'candidate|libgiven.so.3|' \
+      'candidate|libeither-long.so.22,libeither.so.1|' 'candidate|libversion.so.7|' 'candidate|libbehind.so|')
+    # shellcheck disable=SC2086
+    "$cc" $flags -w -s -o "$name" filled.c -ldl
+    expect "$name" dlopen "${known[@]}"
+    # shellcheck disable=SC2086
+    "$cc" $flags -DOPEN -w -s -o "$name-open" filled.c -ldl
+    expect "$name-open" dlopen "${known[@]}" 'unknown||' 'unknown||' 'unknown||' 'unknown||' 'unknown||' 'unknown||' \
+      'unknown||' 'unknown||'
+  done
+done
+
+# Libraries that start programs for their callers: glib, libuv, apr. What they import is all that counts of them.
+cat > spawn.c << 'C'
+#include <stddef.h>
+typedef struct { void *exit_cb; const char *file; char **args; char **env; const char *cwd; unsigned flags; int n;
+                 void *stdio; unsigned uid, gid; } uv_process_options_t;
+int g_spawn_sync(const char *, char **, char **, int, void *, void *, char **, char **, int *, void **);
+int g_spawn_async(const char *, char **, char **, int, void *, void *, int *, void **);
+int g_spawn_async_with_pipes(const char *, char **, char **, int, void *, void *, int *, int *, int *, int *, void **);
+int g_spawn_command_line_sync(const char *, char **, char **, int *, void **);
+int g_spawn_command_line_async(const char *, void **);
+void *g_subprocess_new(int, void **, const char *, ...);
+void *g_subprocess_newv(const char *const *, int, void **);
+void *g_subprocess_launcher_spawnv(void *, const char *const *, void **);
+int uv_spawn(void *, void *, const uv_process_options_t *);
+int apr_proc_create(void *, const char *, const char *const *, const char *const *, void *, void *);
+#ifdef STUB
+int g_spawn_sync(const char *a, char **b, char **c, int d, void *e, void *f, char **g, char **h, int *i, void **j) { return 0; }
+int g_spawn_async(const char *a, char **b, char **c, int d, void *e, void *f, int *g, void **h) { return 0; }
+int g_spawn_async_with_pipes(const char *a, char **b, char **c, int d, void *e, void *f, int *g, int *h, int *i, int *j,
+                             void **k) { return 0; }
+int g_spawn_command_line_sync(const char *a, char **b, char **c, int *d, void **e) { return 0; }
+int g_spawn_command_line_async(const char *a, void **b) { return 0; }
+void *g_subprocess_new(int a, void **b, const char *c, ...) { return 0; }
+void *g_subprocess_newv(const char *const *a, int b, void **c) { return 0; }
+void *g_subprocess_launcher_spawnv(void *a, const char *const *b, void **c) { return 0; }
+int uv_spawn(void *a, void *b, const uv_process_options_t *c) { return 0; }
+int apr_proc_create(void *a, const char *b, const char *const *c, const char *const *d, void *e, void *f) { return 0; }
+#else
+static void *volatile sink;
+static char request[256];
+#define NEVER __attribute__((noinline, noipa)) static
+static const char *const fixed[] = {"/usr/bin/fixed", "-x", NULL};
+static char *variable[] = {"variable", NULL};
+NEVER void table(void) { char *argv[3]; argv[0] = "stacked"; argv[1] = "-l"; argv[2] = NULL; g_spawn_sync(NULL, argv, NULL, 4, 0, 0, 0, 0, 0, 0); }
+NEVER void wrapped(char *name) { char *argv[] = {name, NULL}; g_spawn_async("/", argv, NULL, 4, 0, 0, 0, 0); }
+NEVER void open_table(char **argv) { g_spawn_async_with_pipes(NULL, argv, NULL, 4, 0, 0, 0, 0, 0, 0, 0); }
+NEVER void loop(const char *file, char **args) {
+  uv_process_options_t options = {0};
+  options.args = args;
+  options.file = file;
+  uv_spawn(sink, request, &options);
+}
+NEVER void constant(char **args) {
+  uv_process_options_t options = {0};
+  options.file = "uv-constant";
+  options.args = args;
+  uv_spawn(sink, request, &options);
+}
+int main(int argc, char **argv) {
+  table();
+  wrapped("wrapped1"); wrapped("wrapped2");
+  open_table(argv + 1);
+  g_spawn_async(NULL, variable, NULL, 4, 0, 0, 0, 0);
+  g_subprocess_newv(fixed, 0, NULL);
+  g_subprocess_launcher_spawnv(sink, fixed, NULL);
+  g_subprocess_new(0, NULL, "subprocess", "-x", NULL);
+  g_spawn_command_line_async("words -a -b", NULL);
+  g_spawn_command_line_sync("'quoted words' -a", 0, 0, 0, 0);
+  constant(argv);
+  loop(argv[1], argv + 1);
+  apr_proc_create(sink, "/usr/bin/apr", (const char *const *)argv, 0, 0, 0);
+  return 0;
+}
+#endif
+C
+for cc in gcc aarch64-linux-gnu-gcc; do
+  command -v "$cc" > /dev/null || { echo "$cc: skipped"; continue; }
+  "$cc" -w -DSTUB -shared -fPIC -Wl,-soname,libstub.so.0 -o "libstub-$cc.so" spawn.c
+  for flags in "-O0" "-O1" "-O2" "-O2 -fno-pie -no-pie"; do
+    name="spawn-$cc$(echo "$flags" | tr -d ' ')"
+    # shellcheck disable=SC2086
+    "$cc" $flags -w -s -o "$name" spawn.c "./libstub-$cc.so"
+    expect "$name" exec 'exact|stacked|' 'exact|wrapped1,wrapped2|' 'unknown||' 'candidate|variable|' \
+      'exact|/usr/bin/fixed|' 'exact|/usr/bin/fixed|' 'exact|subprocess|' 'candidate|words|' 'unknown||' \
+      'exact|uv-constant|' 'unknown||' 'exact|/usr/bin/apr|'
+  done
+done
+
 mkdir go-exec
 cat > go-exec/main.go <<'GO'
 package main

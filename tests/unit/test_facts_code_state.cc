@@ -44,3 +44,15 @@ TEST_CASE("code state: ways that meet keep of the stack what both hold") {
   CHECK(seen.memory.contains({0, -16}));
   CHECK_FALSE(seen.meet(next, 0, false));
 }
+
+TEST_CASE("code state: what a function wrote where its argument points is known if all ways did") {
+  CodeState seen;
+  CodeState next;
+  seen.memory[{kArgumentMemory, 0}] = {.values = CodeValues::constant(1)};
+  seen.memory[{kArgumentMemory, 8}] = {.values = CodeValues::constant(2)};
+  next.memory[{kArgumentMemory, 8}] = {.values = CodeValues::constant(2)};
+  next.memory[{kArgumentMemory + 1, 0}] = {.values = CodeValues::constant(3)};
+  CHECK(seen.meet(next, 0, false));
+  CHECK(seen.memory.size() == 1);
+  CHECK(seen.memory.contains({kArgumentMemory, 8}));
+}

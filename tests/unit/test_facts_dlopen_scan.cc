@@ -39,6 +39,20 @@ constexpr std::string_view kAarch64Returned =
     "fd7bbfa9070000944100805208800090080140f900013fd6fd7bc1a8c0035fd6004000900000009101400090214000915f000071"
     "0000819ac0035fd6";
 
+// main: char name[..]; make(name); dlopen(name, RTLD_NOW). make(char* out, char* other): the bytes of
+// "libfilled.so" are stored one after the other. kX86Other, kAarch64Other: *other = 0 as well, which may be
+// one of them.
+constexpr std::string_view kX86Filled =
+    "4883ec284889e7e8140000004889e7be02000000ff15e6ffff004883c428c39048b86c696266696c6c65488907c74708642e"
+    "736fc6470c00";
+constexpr std::string_view kX86Other = "c60600";
+constexpr std::string_view kX86Return = "c3";
+constexpr std::string_view kAarch64Filled =
+    "fd7bbca9e04300910a000094e04300914100805208800090080140f900013fd6fd7bc4a8c0035fd61f2003d51f2003d5822d"
+    "8dd242ccacf2228dcdf282adecf2020000f982cc855262eead72020800b91f300039";
+constexpr std::string_view kAarch64Other = "3f000039";
+constexpr std::string_view kAarch64Return = "c0035fd6";
+
 void put_word(std::string& to, std::uint64_t value) {
   for (int i = 0; i < 8; ++i)
     to += static_cast<char>(value >> (8 * i));
@@ -130,6 +144,38 @@ TEST_CASE("dlopen scan: a name that a function of the program's own returns") {
     REQUIRE(findings.size() == 1);
     CHECK(findings[0].evidence == Evidence::kExact);
     CHECK(findings[0].names == std::vector<std::string>{"libone.so", "libother.so"});
+  }
+}
+
+TEST_CASE("dlopen scan: a name that a function of the program's own writes into a buffer") {
+  for (const std::uint16_t machine : {EM_X86_64, EM_AARCH64}) {
+    for (const bool writes_elsewhere : {false, true}) {
+      CAPTURE(machine);
+      CAPTURE(writes_elsewhere);
+      const bool x86 = machine == EM_X86_64;
+      ElfDescription d;
+      d.machine = machine;
+      d.interpreter = "/lib/ld.so";
+      d.needed = {"libc.so.6"};
+      d.symbols = {{.name = "dlopen"},
+                   {.name = "start", .defined = true, .value = testing::kElfCode},
+                   {.name = "make", .defined = true, .value = testing::kElfCode + (x86 ? 32 : 48)}};
+      const std::uint32_t type = x86 ? R_X86_64_GLOB_DAT : R_AARCH64_GLOB_DAT;
+      d.relocations = {{testing::kElfData, type, 1, 0}};
+      d.data = std::string(8, '\0');
+      d.code = bytes_of(x86 ? kX86Filled : kAarch64Filled);
+      if (writes_elsewhere) d.code += bytes_of(x86 ? kX86Other : kAarch64Other);
+      d.code += bytes_of(x86 ? kX86Return : kAarch64Return);
+      const auto findings = findings_of(testing::build_elf(d));
+      REQUIRE(findings.size() == 1);
+      if (writes_elsewhere) {
+        CHECK(findings[0].evidence == Evidence::kUnknown);
+        CHECK(findings[0].names.empty());
+      } else {
+        CHECK(findings[0].evidence == Evidence::kCandidate);
+        CHECK(findings[0].names == std::vector<std::string>{"libfilled.so"});
+      }
+    }
   }
 }
 

@@ -44,3 +44,15 @@ TEST_CASE("code values: an index scaled and added to a table keeps its rounds") 
   CHECK(place.any[0].stride == 16);
   CHECK(add_values(place, place).unknown);
 }
+
+TEST_CASE("code values: places in what an argument of C code points to") {
+  const CodeValues out = CodeValues::one({.kind = Kind::kParameter, .value = 2, .site = kArgumentMemory + 2});
+  const CodeValues behind = add_constant(out, 8);
+  REQUIRE(behind.any.size() == 1);
+  CHECK(behind.any[0].kind == Kind::kObject);
+  CHECK(behind.any[0].site == kArgumentMemory + 2);
+  CHECK(behind.any[0].value == 8);
+  CHECK(add_constant(behind, -8) == out);
+  // Of Go code, arguments are values alone.
+  CHECK(add_constant(CodeValues::one({.kind = Kind::kParameter, .value = 2}), 8).unknown);
+}
