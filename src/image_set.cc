@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "layers/error.h"
+#include "src/buildkit_cache/cache_source.h"
 
 namespace imgslim {
 namespace {
@@ -113,10 +114,24 @@ class Reader {
   std::size_t document_bytes_ = 0;
 };
 
+bool is_build_cache(const ImageSource& source) {
+  try {
+    return separate_cache_form(source).has_value();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 ImageSet read_image_set(const ImageSource& source, const std::vector<Platform>& platforms) {
-  return Reader(source, platforms).read();
+  try {
+    return Reader(source, platforms).read();
+  } catch (const Error& error) {
+    if (error.failure() != Failure::kBadImage || !is_build_cache(source)) throw;
+    throw_bad_image(source.name() +
+                    ": this is a cache of BuildKit's, no image; imgslim cache report says what it holds");
+  }
 }
 
 }  // namespace imgslim

@@ -3,7 +3,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "layers/error.h"
 #include "registry/remote_store.h"
+#include "src/local_store.h"
 
 namespace imgslim {
 
@@ -12,6 +14,7 @@ void add_network_options(CLI::App& app, NetworkArguments& arguments) {
   app.add_option("--ca-file", arguments.ca_file,
                  "certificates that registries are trusted by, besides the system's")
       ->type_name("FILE");
+  app.add_flag("--offline", arguments.offline, "use no network, but what earlier runs kept of registries");
   app.add_flag("--plain-http", arguments.plain_http, "talk to registries without TLS");
   app.add_option("--timeout", arguments.timeout, "give up on the network after that time")
       ->check(CLI::Range(1, 1000000))
@@ -37,7 +40,8 @@ const SessionPtr& ImageStores::session() {
 std::unique_ptr<ImageSource> ImageStores::open_source(const ImageName& name) {
   switch (name.transport) {
     case Transport::kDocker:
-      return open_registry_source(name, session());
+      if (arguments_.offline) return open_offline(name, spool_directory_);
+      return keep_documents(open_registry_source(name, session()), name, spool_directory_);
     case Transport::kDockerDaemon:
       return open_daemon_source(name, session());
     default:
@@ -50,6 +54,7 @@ std::unique_ptr<ImageDestination> ImageStores::open_destination(const ImageName&
                                                                 const ImageName* source) {
   switch (name.transport) {
     case Transport::kDocker:
+      if (arguments_.offline) throw_usage("--offline: " + name.text() + " cannot be written");
       return open_registry_destination(name, session(), source);
     case Transport::kDockerDaemon:
       return open_daemon_destination(name, needs, session());

@@ -22,6 +22,7 @@ struct NetworkArguments {
   std::string ca_file;
   std::string authfile;
   std::uint64_t timeout = 0;  // seconds
+  bool offline = false;       // registries are what earlier runs kept of them
 };
 void add_network_options(CLI::App& app, NetworkArguments& arguments);
 

@@ -19,6 +19,10 @@ D
 digest=$(python3 "$caches" convert src manifest manifest)
 python3 "$caches" convert src index index > made
 
+for form in index manifest; do
+    expect 5 "$imgslim" optimize "oci:src:$form" oci:out
+    says "this is a cache of BuildKit's, no image; imgslim cache report says what it holds"
+done
 expect 0 "$imgslim" cache report oci:src
 grep -q '^BuildKit cache, inline$' out || fail "no form: $(cat out)"
 grep -q 'COPY app /$' out || fail "no steps: $(cat out)"

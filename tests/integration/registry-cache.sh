@@ -58,3 +58,17 @@ pulled=$(field "$work/carried" .transfers.pulled.bytes)
 [ "$pulled" -le $((last + cache + 1000000)) ] || fail "$pulled bytes were pulled for a layer of $last and a cache of $cache"
 # What was pushed names only what the registry has.
 expect 0 "$imgslim" verify -q "docker://$honest/team/app:carried"
+# Without the network: what was done once, and what needs no layer.
+expect 0 "$imgslim" optimize -q "docker://$honest/team/app:1" "oci:$work/slim"
+expect 0 "$imgslim" audit -q "docker://$honest/team/app:carried"
+cp "$work/out" "$work/audit"
+kill $registry_pids
+expect 6 "$imgslim" optimize -q --timeout 5 "docker://$honest/team/app:1" "oci:$work/slim"
+expect 0 "$imgslim" optimize -q --offline "docker://$honest/team/app:1" "oci:$work/slim"
+expect 0 "$imgslim" audit -q --offline "docker://$honest/team/app:carried"
+cmp -s "$work/out" "$work/audit" || fail "an audit without the network is another"
+expect 6 "$imgslim" optimize -q --offline "docker://$honest/team/app:2" "oci:$work/slim2"
+says "is not in the local store; run once without --offline"
+[ ! -e "$work/slim2" ] || fail "something was written"
+expect 6 "$imgslim" audit -q --offline "docker://$honest/team/app:never"
+expect 2 "$imgslim" copy -q --offline "oci:$work/slim" "docker://$honest/team/app:3"
