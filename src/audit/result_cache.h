@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "layers/image_store.h"
+#include "src/cache/cache_store.h"
 #include "src/image_set.h"
 #include "src/open_image.h"
 #include "src/settings.h"
@@ -36,8 +37,9 @@ class ResultCache {
   void store(const std::vector<std::string>& items) const;
 
  private:
-  std::string file_;
-  std::string head_;
+  CacheStore store_;
+  std::string about_;
+  std::string key_;
 };
 
 }  // namespace imgslim
