@@ -188,8 +188,11 @@ const std::vector<DataRow> kRows = {
      {"/usr/lib/*/gconv", "/usr/lib64/gconv", "/usr/lib/gconv"},
      "conversions between character sets; UTF-8, UCS and ASCII need none of them",
      "glibc iconv/gconv_conf.c, gconv_builtin.h; git utf8.c: a text that cannot be converted stays as it is; "
-     "libunistring, libidn2, libpsl: from the locale's character set",
-     {"git", "git-*", "scalar", "diff", "libunistring.so.*", "libidn2.so.*", "libidn.so.*", "libpsl.so.*"}},
+     "libunistring, libidn2, libpsl: from the locale's character set; imgslim sets no locale, libarchive in "
+     "it "
+     "goes from UTF-8 to ASCII",
+     {"git", "git-*", "scalar", "diff", "imgslim", "libunistring.so.*", "libidn2.so.*", "libidn.so.*",
+      "libpsl.so.*"}},
     {"locales",
      {{Kind::kEnvironment, "LANG"},
       {Kind::kEnvironment, "LC_*"},

@@ -31,10 +31,11 @@ sed -n '/^```sh$/,/^```$/{/^```/!p}' "$readme" > commands
 while IFS= read -r line; do
     [ -n "$line" ] || continue
     case $line in
-    *tests/demo.sh* | *tests/run.sh* | *tests/full.sh* | *packages.sh* | "cmake --preset"* | "cmake --build"* | "cmake --install"* | cpack*)
-        # Set-up is tested by tests/integration/set-up.sh; here: what it names is there.
+    *tests/demo.sh* | *tests/run.sh* | *tests/full.sh* | *packages.sh* | "cmake --preset"* | "cmake --build"* | "cmake --install"* | .packaging/* | \
+        "tar -xzf imgslim-"* | *"./imgslim_"*.deb | *registry.example.com*)
+        # Set-up is tested by tests/integration/set-up.sh and packaging.sh; here: what it names is there.
         for word in $line; do
-            case $word in tests/*) [ -f "$root/$word" ] || fail "README names $word" ;; esac
+            case $word in tests/* | .packaging/*) [ -f "$root/$word" ] || fail "README names $word" ;; esac
         done
         continue
         ;;

@@ -14,7 +14,7 @@ test='apache2-utils attr busybox-static ca-certificates clang containerd docker-
     gcc-aarch64-linux-gnu gcc-mips-linux-gnu gdb golang-go libc6-dev-arm64-cross libc6-dev-mips-cross linux-perf
     libclang-rt-14-dev libsqlite3-dev mmdebstrap musl musl-dev
     musl-tools qemu-user-static runc skopeo sqlite3 tini uidmap umoci'
-full='clang-format clang-tidy libbenchmark-dev shellcheck tmux'
+full='clang-format clang-tidy g++-aarch64-linux-gnu libbenchmark-dev shellcheck tmux'
 
 case ${1:-} in
 build) wanted=$build ;;
