@@ -94,6 +94,33 @@ chmod 755 fake
 expect 0 run github imgslim="$work/fake" source=a destination=b cache-from=type=registry,ref=c cache-to=type=registry,ref=c
 grep -q -e '--cache-from type=registry,ref=c --cache-to type=registry,ref=c,ignore-error=true a b' calls || { cat calls >&2; fail "caches"; }
 
+# With imgslim's image: docker starts it, as the runner's user, with the workspace, the temporary folder and credentials.
+mkdir bin docker
+echo '{}' > docker/config.json
+cat > bin/docker <<D
+#!/bin/sh
+printf '%s\n' "\$@" > "$work/options"
+[ "\$1" = run ] || exit 1
+until [ "\$1" = 'team/imgslim:1' ]; do shift; done
+shift
+exec "$imgslim" "\$@"
+D
+chmod 755 bin/docker
+build 90000
+rm -rf ci slim
+mkdir ci
+expect 0 env PATH="$work/bin:$PATH" DOCKER_CONFIG="$work/docker" HTTPS_PROXY=http://proxy.example \
+    python3 "$support/ci_steps.py" github "$root/.github/actions/imgslim/action.yml" ci image=team/imgslim:1 imgslim=none \
+    source=oci:build destination=oci:slim form=lossless
+same "$(sed '/^path=/d' ci/output)" "digest=$(jq -r '.manifests[0].digest' slim/index.json)
+form=lossless
+changed=true"
+grep -q '^### `oci:slim` (linux/amd64)$' ci/summary || fail "no summary"
+for option in --rm "$(id -u):$(id -g)" "$work:$work" "$work/docker:$work/docker:ro" HTTPS_PROXY; do
+    grep -qxF -e "$option" options || { cat options >&2; fail "docker does not get $option"; }
+done
+! grep -q docker.sock options || fail "docker's socket goes into a container that has no use for it"
+
 # GitLab: the same with a dotenv file, notes and JUnit.
 rm -rf ci
 mkdir ci

@@ -59,14 +59,17 @@ def github_steps(document, values):
     outputs = {}
 
     def expand(text):
-        def value(match):
-            expression = match.group(1).strip()
+        def value_of(expression):
             if expression.startswith("inputs."):
                 return inputs[expression[len("inputs."):]]
             step = re.fullmatch(r"steps\.(\w+)\.outputs\.(\w+)", expression)
             if step:
                 return outputs.get(step.group(1), {}).get(step.group(2), "")
             raise SystemExit(f"ci_steps.py: an expression that is not known here: {expression}")
+
+        def value(match):
+            values = [value_of(part.strip()) for part in match.group(1).split("||")]
+            return next((one for one in values if one), "")
         return re.sub(r"\$\{\{(.*?)\}\}", value, text)
 
     for step in document["runs"]["steps"]:
@@ -115,13 +118,15 @@ def main():
                 lines = file.read()[before:].splitlines()
             outputs[name] = dict(line.split("=", 1) for line in lines)
             status = status or result.returncode
-            if result.returncode and name == "optimize":
+            if result.returncode and name in ("program", "optimize"):
                 break
     else:
         job = document[".imgslim"]
         environment.update(job["variables"], CI_API_V4_URL=url, CI_PROJECT_ID="7", **values)
+        # CI_STEPS_SHELL: words that start the job image's shell.
+        shell = os.environ.get("CI_STEPS_SHELL", "sh").split()
         for script in job["script"]:
-            status = subprocess.run(["sh", "-c", script], env=environment, check=False).returncode
+            status = subprocess.run([*shell, "-c", script], env=environment, check=False).returncode
             if status:
                 break
     server.shutdown()
