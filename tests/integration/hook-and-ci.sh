@@ -182,6 +182,11 @@ expect 0 run github source="$app:slim" destination="$app:again" form=lossless
 same "$(cat ci/output)" "digest=$digest
 form=lossless
 changed=false"
+# What a job found is in the registry for the next one, which begins with nothing.
+for job in one two; do
+    XDG_CACHE_HOME=$work/$job expect 0 github cache-from="$honest/team/app:cache" cache-to="type=registry,ref=$honest/team/app:cache"
+done
+same "$(jq -r '[.cache.layers[].from] | unique | join(" ")' "$(find ci -name imgslim-report.json)")" "docker://$honest/team/app:cache"
 # A broken budget fails the job, after the result is there; a registry that is not there gives no outputs.
 printf 'budgets:\n  compressed: 1kB\n' > imgslim.yaml
 expect 3 github
