@@ -34,7 +34,9 @@ void find_self(Path& self) {
     self[static_cast<std::size_t>(length)] = '\0';
     return;
   }
-  const char* started = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  // The kernel gives addresses as numbers.
+  const char* started =
+      reinterpret_cast<const char*>(::getauxval(AT_EXECFN));  // NOLINT(performance-no-int-to-ptr)
   if (started == nullptr || ::realpath(started, self.data()) == nullptr)
     fail("cannot find", "the program's own folder", "/proc is not mounted");
 }

@@ -87,6 +87,7 @@ class KeepingSource : public ImageSource {
   std::vector<Descriptor> referrers(const Digest& subject, std::string_view artifact_type) const override {
     std::vector<Descriptor> found = source_->referrers(subject, artifact_type);
     std::vector<KeptDescriptor> list;
+    list.reserve(found.size());
     for (const Descriptor& descriptor : found)
       list.push_back(kept(descriptor));
     store(referrers_, fmt::format("{} {} {}", name(), subject.text(), artifact_type), packed(list));

@@ -26,6 +26,7 @@ std::string content_of(const std::string& file) {
 
 std::vector<std::string> texts_of(const std::vector<Glob>& globs) {
   std::vector<std::string> texts;
+  texts.reserve(globs.size());
   for (const Glob& glob : globs)
     texts.push_back(glob.text());
   return texts;
