@@ -47,7 +47,7 @@ digest_of() {
 }
 expected=$(digest_of "$imgslim")
 
-# The archive: wherever it is unpacked, through links and by PATH.
+# The archive: wherever it is unpacked, through links and by PATH, where there is no other file at all.
 place="$work/some where/else"
 mkdir -p "$place" "$work/links" "$work/by-path"
 tar -xzf "$tgz" -C "$place" --strip-components=1
@@ -74,6 +74,14 @@ cp -r "$place/." "$work/a:b"
 expect 1 "$work/a:b/bin/imgslim" --version
 says "move imgslim elsewhere"
 rm -rf "$work/a:b"
+
+if [ "$(id -u)" = 0 ]; then
+    mkdir "$work/empty"
+    cp -r "$place" "$work/in" "$work/empty"
+    expect 0 env -i "$(command -v chroot)" "$work/empty" /else/bin/imgslim optimize --digest-file /digest oci:/in oci:/out
+    same "$(cat "$work/empty/digest")" "$expected"
+    rm -rf "$work/empty"
+fi
 
 # Libraries of the host's are not loaded: neither what the environment names nor modules for names and cryptography.
 mkdir "$work/poison"
