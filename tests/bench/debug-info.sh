@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # debug-info.sh [IMGSLIM]: three services built from Go modules, and a Go program of npm that carries DWARF, each in an
 # image of its own. Compressed bytes without debug information against those with it, and the time of optimize with
-# --debug-info split against keep, medians of RUNS (5) runs in pairs. Programs are made once, under IMGSLIM_TEST_CACHE;
-# exit 125 where modules cannot be had; npm's is left out where there is no npm.
+# --debug-info split against keep, medians of RUNS (5) runs in pairs; npm's, which has no build id, takes drop. Programs
+# are made once, under IMGSLIM_TEST_CACHE; exit 125 where modules cannot be had; npm's is left out where there is no npm.
 set -eu
 imgslim=$(realpath "${1:-${IMGSLIM:-.build/release/src/imgslim}}")
 runs=${RUNS:-5}
@@ -27,12 +27,14 @@ median() {
 }
 
 mkdir -p "$cache/bin"
-printf '%-12s %14s %14s %7s %9s %9s %7s\n' service 'keep, bytes' 'split, bytes' ratio 'keep, s' 'split, s' ratio
+printf '%-12s %-5s %14s %14s %7s %9s %9s %7s\n' service way 'keep, bytes' 'without, bytes' ratio 'keep, s' 'without, s' ratio
 for service in caddy=github.com/caddyserver/caddy/v2/cmd/caddy@v2.10.2 coredns=github.com/coredns/coredns@v1.12.4 \
     nats-server=github.com/nats-io/nats-server/v2@v2.11.8 ngrok=npm:@expo/ngrok-bin-linux-x64@2.3.42; do
     name=${service%%=*}
+    way=split
     case $service in
     *=npm:*)
+        way=drop
         [ -x "$cache/bin/$name" ] || (
             mkdir -p "$work/npm" && cd "$work/npm" && npm pack --silent "${service#*=npm:}" > /dev/null &&
                 tar -xzf ./*.tgz && install "package/$name" "$cache/bin/$name"
@@ -56,16 +58,16 @@ f var/lib/apt/lists/deb.example.org_debian_dists_bookworm_InRelease "text:Origin
 f var/lib/apt/lists/deb.example.org_debian_dists_bookworm_main_binary-amd64_Packages random:300000:1
 D
     : > "$work/keep"
-    : > "$work/split"
+    : > "$work/without"
     run=0
     while [ "$run" -lt "$runs" ]; do
         # Package lists go in both, so that both write the layer.
         seconds_of tidy keep >> "$work/keep"
-        seconds_of tidy split >> "$work/split"
+        seconds_of tidy "$way" >> "$work/without"
         run=$((run + 1))
     done
-    before=$(jq '.platforms[0].compressed.before' "$work/report.split")
-    after=$(jq '.platforms[0].compressed.after' "$work/report.split")
-    echo "$name $before $after $(median "$work/keep") $(median "$work/split")" |
-        awk '{ printf "%-12s %14d %14d %7.3f %9.3f %9.3f %7.3f\n", $1, $2, $3, $3 / $2, $4, $5, $5 / $4 }'
+    before=$(jq '.platforms[0].compressed.before' "$work/report.$way")
+    after=$(jq '.platforms[0].compressed.after' "$work/report.$way")
+    echo "$name $way $before $after $(median "$work/keep") $(median "$work/without")" |
+        awk '{ printf "%-12s %-5s %14d %14d %7.3f %9.3f %9.3f %7.3f\n", $1, $2, $3, $4, $4 / $3, $5, $6, $6 / $5 }'
 done
