@@ -38,8 +38,8 @@ void copy_range(const Blob& from, std::uint64_t offset, std::uint64_t length, st
 }  // namespace
 
 Contents::Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes,
-                   std::vector<BlobPtr> replaced, const KnownContents* known)
-    : tables_(std::move(tables)), replaced_(std::move(replaced)), known_(known) {
+                   std::vector<BlobPtr> replaced, const KnownDigests* digests, const KnownContents* known)
+    : tables_(std::move(tables)), replaced_(std::move(replaced)), digests_(digests), known_(known) {
   if (tables_.size() != blobs.size()) throw std::logic_error("contents: tables and blobs differ in number");
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     // A part of the table, which it keeps alive.
@@ -130,13 +130,13 @@ std::vector<Digest> Contents::hash(const std::vector<EntryRef>& files) const {
   });
   std::vector<std::optional<Digest>> found(files.size());
   for (const std::size_t i : order) {
-    if (known_ != nullptr) found[i] = known_->find_digest(files[i]);
+    if (digests_ != nullptr) found[i] = digests_->find_digest(files[i]);
     if (found[i]) continue;
     Hasher hasher;
     const auto sink = sink_to([&](std::span<const std::byte> bytes) { hasher.update(bytes); });
     read_into(files[i], *sink);
     found[i] = hasher.finish();
-    if (known_ != nullptr) known_->add_digest(files[i], *found[i]);
+    if (digests_ != nullptr) digests_->add_digest(files[i], *found[i]);
   }
   std::vector<Digest> digests;
   digests.reserve(files.size());

@@ -15,15 +15,22 @@
 
 namespace imgslim {
 
-// What of files need not be read from the layer: contents of small ones, digests. Thread safe.
+// Digests of files that need not be read for them. Thread safe.
+class KnownDigests {
+ public:
+  virtual ~KnownDigests() = default;
+  virtual std::optional<Digest> find_digest(EntryRef file) const = 0;
+  // Of a file that was read.
+  virtual void add_digest(EntryRef file, const Digest& digest) const = 0;
+};
+
+// Contents of small files that need not be read from the layer. Thread safe.
 class KnownContents {
  public:
   virtual ~KnownContents() = default;
   virtual std::optional<std::string> find(EntryRef file) const = 0;
-  virtual std::optional<Digest> find_digest(EntryRef file) const = 0;
   // Of a file that was read.
   virtual void add(EntryRef file, std::string_view content) const = 0;
-  virtual void add_digest(EntryRef file, const Digest& digest) const = 0;
 };
 
 // The contents of an image's layers. Thread safe.
@@ -31,9 +38,11 @@ class Contents {
  public:
   // Tables and blobs of the layers, from the bottom up; both are shared. `cache_bytes` bounds what is kept
   // decoded for each layer. `replaced` may hold, by layer, contents that are not in the layer's stream: those
-  // of entries with a data_offset of plain_size or more, from there on. `known`, if given, must outlive it.
+  // of entries with a data_offset of plain_size or more, from there on. `digests` and `known`, if given, must
+  // outlive it.
   Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes,
-           std::vector<BlobPtr> replaced = {}, const KnownContents* known = nullptr);
+           std::vector<BlobPtr> replaced = {}, const KnownDigests* digests = nullptr,
+           const KnownContents* known = nullptr);
 
   // Writes all of a regular file to `out`, holes as zeros. Throws Error{kBadImage, kIo}.
   void write_to(EntryRef file, Sink& out) const;
@@ -54,6 +63,7 @@ class Contents {
   std::vector<LayerTablePtr> tables_;
   std::vector<std::unique_ptr<PlainBlob>> plain_;
   std::vector<BlobPtr> replaced_;
+  const KnownDigests* digests_;
   const KnownContents* known_;
 };
 

@@ -121,6 +121,7 @@ class Unpacker {
     return found;
   }
   bool at_end() const { return bytes_.empty(); }
+  std::size_t left() const { return bytes_.size(); }
   [[noreturn]] static void fail() { throw Error(Failure::kIo, "a cache entry is damaged"); }
 
  private:

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "layers/packed.h"
 #include "layers/tar.h"
 
 namespace imgslim {
@@ -93,7 +92,7 @@ bool is_sound(const Xattrs& set) {
 
 }  // namespace
 
-std::string pack_layer(const LayerTable& table) {
+void pack_layer(const LayerTable& table, const std::function<void(std::string_view)>& write) {
   Packer io;
   io(kFormat, table.digest->text(), table.diff_id->text(), table.blob_size, table.plain_size);
   io.choice(table.compression, Compression::kZstd);
@@ -115,12 +114,26 @@ std::string pack_layer(const LayerTable& table) {
     offset = entry.header_offset;
     time = entry.mtime;
   }
-  io(table.observations, table.checkpoints);
-  return io.take();
+  io(table.observations, table.checkpoints.size());
+  write(io.take());
+  for (const Checkpoint& checkpoint : table.checkpoints)
+    write(packed(checkpoint));
+}
+
+std::string pack_layer(const LayerTable& table) {
+  std::string bytes;
+  pack_layer(table, [&](std::string_view part) { bytes += part; });
+  return bytes;
 }
 
 std::unique_ptr<LayerTable> unpack_layer(std::string_view bytes) {
   Unpacker io(bytes);
+  auto table = unpack_layer(io);
+  if (!io.at_end()) Unpacker::fail();
+  return table;
+}
+
+std::unique_ptr<LayerTable> unpack_layer(Unpacker& io) {
   auto table = std::make_unique<LayerTable>();
   std::string format;
   std::string digest;
@@ -138,7 +151,7 @@ std::unique_ptr<LayerTable> unpack_layer(std::string_view bytes) {
   const bool has_states = table->digest->algorithm() == "sha256";
   if (table->hash_states.size() != (has_states ? hash_states_of(table->blob_size) : 0)) Unpacker::fail();
   std::uint64_t count = io.number();
-  if (count > bytes.size() || count > TarLimits().max_entries) Unpacker::fail();
+  if (count > io.left() || count > TarLimits().max_entries) Unpacker::fail();
   table->entries.reserve(static_cast<std::size_t>(count));
   std::string path;
   std::uint64_t offset = 0;
@@ -166,7 +179,7 @@ std::unique_ptr<LayerTable> unpack_layer(std::string_view bytes) {
   }
   io(table->observations, table->checkpoints);
   const auto exists = [&](const Observation& o) { return o.entry < table->entries.size(); };
-  if (!io.at_end() || !std::all_of(table->observations.begin(), table->observations.end(), exists) ||
+  if (!std::all_of(table->observations.begin(), table->observations.end(), exists) ||
       !is_sound(table->checkpoints, *table))
     Unpacker::fail();
   return table;

@@ -15,7 +15,7 @@
 
 namespace imgslim {
 
-class ImageFacts : public FileFacts, public KnownContents {
+class ImageFacts : public FileFacts, public KnownDigests, public KnownContents {
  public:
   // `tables`, of the layers from the bottom up, must outlive it; of entries whose content was replaced since
   // the layer was read (Contents) it knows nothing. `layers` without a value: nothing is known or kept of it.

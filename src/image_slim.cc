@@ -53,7 +53,7 @@ bool ImageWork::plan_slim() {
   forget_contents();
   slim_contents_ =
       std::make_unique<Contents>(slim_tables_, std::move(blobs), content_cache_bytes(slim_tables_.size()),
-                                 replaced_, cache_ == nullptr ? nullptr : &*facts_);
+                                 replaced_, nullptr, cache_ == nullptr ? nullptr : &*facts_);
   changes_.assign(tables_.size(), LayerChange{});
   for (std::size_t i = base_layers_; i < changes_.size(); ++i)
     changes_[i].kind = LayerChange::Kind::kRemoved;

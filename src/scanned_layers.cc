@@ -118,10 +118,10 @@ std::vector<std::shared_ptr<LayerFindings>> ScannedLayers::facts_of(const Source
 }
 
 std::unique_ptr<Contents> ScannedLayers::contents_of(const SourceImage& image,
-                                                     const KnownContents* known) const {
+                                                     const KnownDigests* digests) const {
   return std::make_unique<Contents>(tables_of(image), blobs_of(image),
                                     content_cache_bytes(image.manifest.layers.size()), std::vector<BlobPtr>(),
-                                    known);
+                                    digests);
 }
 
 std::size_t content_cache_bytes(std::size_t layers) {

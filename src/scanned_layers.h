@@ -40,7 +40,8 @@ class ScannedLayers {
   std::vector<std::shared_ptr<LayerFindings>> facts_of(const SourceImage& image) const;
   ImageCache* cache() const { return cache_; }
   // The contents of one image's layers.
-  std::unique_ptr<Contents> contents_of(const SourceImage& image, const KnownContents* known = nullptr) const;
+  std::unique_ptr<Contents> contents_of(const SourceImage& image,
+                                        const KnownDigests* digests = nullptr) const;
 
  private:
   std::map<Digest, std::size_t> number_;

@@ -24,11 +24,7 @@ std::string pack_record(const LayerRecord& record, unsigned threads) {
   const auto encoder = make_encoder(Compression::kZstd, kLevel, threads, *out);
   const auto write = [&](std::string_view bytes) { encoder->write(as_bytes(bytes)); };
   write(packed(std::string(code_id())));
-  {
-    const std::string table = pack_layer(*record.table);
-    write(packed(table.size()));
-    write(table);
-  }
+  pack_layer(*record.table, write);
   record.facts->pack(write);
   encoder->finish();
   return text;
@@ -46,7 +42,7 @@ std::optional<LayerRecord> unpack_record(std::string_view text, const Digest& la
     Unpacker unpacker(plain);
     if (unpacker.text() != code_id()) return std::nullopt;
     LayerRecord record;
-    record.table = unpack_layer(unpacker.text());
+    record.table = unpack_layer(unpacker);
     LayerFindings::Map facts;
     unpacker(facts);
     if (!unpacker.at_end() || record.table->digest != layer) return std::nullopt;
