@@ -101,7 +101,7 @@ void set_cache(const Arguments& arguments, OptimizeOptions& options) {
       throw_usage("--no-cache and --cache-from or --cache-to exclude each other");
     return;
   }
-  options.cache.directory = spool_directory();
+  options.cache.directory = cache_directory();
   options.cache.threads = options.threads;
   for (const std::string& text : arguments.cache_from)
     options.cache.from.push_back(parse_cache_from(text));

@@ -31,12 +31,17 @@ std::vector<std::string> formats_of(const CommandRow& row) {
   return formats;
 }
 
-std::string spool_directory() {
+std::string cache_directory() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/')
     return std::string(cache) + "/imgslim";
   if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
     return std::string(home) + "/.cache/imgslim";
-  return ".";
+  return {};
+}
+
+std::string spool_directory() {
+  const std::string directory = cache_directory();
+  return directory.empty() ? "." : directory;
 }
 
 void write_file(const std::string& path, const std::string& text) {

@@ -51,6 +51,8 @@ Run set_up_explain(CLI::App& app, const CommonOptions& common);
 Run set_up_verify(CLI::App& app, const CommonOptions& common);
 Run set_up_completion(CLI::App& app, const CommonOptions& common);
 
+// Where what runs keep for later ones is; empty where nothing says: XDG_CACHE_HOME or HOME.
+std::string cache_directory();
 // Where copies of sources that cannot be read twice are kept while the program runs.
 std::string spool_directory();
 

@@ -60,10 +60,8 @@ std::optional<LayerRecord> ImageCache::find_layer(const Descriptor& layer, const
     found = std::move(record);
     origin = from;
   };
-  if (!options_.directory.empty()) {
-    if (const auto text = CacheStore(options_.directory, kLayers).find(key_of(layer.digest)))
-      take(unpack_record(*text, layer.digest), kHere);
-  }
+  if (const auto text = CacheStore(options_.directory, kLayers).find(key_of(layer.digest)))
+    take(unpack_record(*text, layer.digest), kHere);
   for (std::size_t i = 0; i < artifacts_.size() && !found; ++i) {
     try {
       take(artifacts_[i]->layer(layer.digest), artifacts_[i]->source().name());
@@ -87,13 +85,12 @@ void ImageCache::add_layer(const LayerRecord& record, const Blob& blob) {
 bool ImageCache::was_verified(const Blob& blob, const Digest& digest) const {
   const std::string identity = blob.identity();
   if (identity.empty()) return true;
-  return !options_.directory.empty() &&
-         CacheStore(options_.directory, kVerified).find(digest.text() + " " + identity).has_value();
+  return CacheStore(options_.directory, kVerified).find(digest.text() + " " + identity).has_value();
 }
 
 void ImageCache::set_verified(const Blob& blob, const Digest& digest) const {
   const std::string identity = blob.identity();
-  if (identity.empty() || options_.directory.empty()) return;
+  if (identity.empty()) return;
   CacheStore(options_.directory, kVerified).store(digest.text() + " " + identity, "");
 }
 
@@ -150,7 +147,7 @@ void ImageCache::save(const ImageSource* result) {
   for (std::size_t at = 0; at < known.size(); ++at) {
     const Known& layer = *known[at];
     std::string text = pack_record(layer.record, options_.threads);
-    if (!options_.directory.empty() && (layer.is_new || layer.record.facts->has_grown()))
+    if (layer.is_new || layer.record.facts->has_grown())
       CacheStore(options_.directory, kLayers).store(key_of(*layer.record.table->digest), text);
     if (!options_.to.empty()) packed[at] = std::move(text);
   }

@@ -5,6 +5,7 @@
 
 #include "layers/error.h"
 #include "registry/remote_store.h"
+#include "src/command.h"
 #include "src/local_store.h"
 
 namespace imgslim {
@@ -40,8 +41,8 @@ const SessionPtr& ImageStores::session() {
 std::unique_ptr<ImageSource> ImageStores::open_source(const ImageName& name) {
   switch (name.transport) {
     case Transport::kDocker:
-      if (arguments_.offline) return open_offline(name, spool_directory_);
-      return keep_documents(open_registry_source(name, session()), name, spool_directory_);
+      if (arguments_.offline) return open_offline(name, cache_directory());
+      return keep_documents(open_registry_source(name, session()), name, cache_directory());
     case Transport::kDockerDaemon:
       return open_daemon_source(name, session());
     default:

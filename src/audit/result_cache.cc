@@ -89,7 +89,7 @@ std::optional<std::string> identity_of_settings(const Settings& settings, const 
 }
 
 ResultCache::ResultCache(std::string_view about, std::string_view key)
-    : store_(spool_directory(), "results"), about_(about), key_(fmt::format("{}\n{}", code_id(), key)) {}
+    : store_(cache_directory(), "results"), about_(about), key_(fmt::format("{}\n{}", code_id(), key)) {}
 
 std::optional<std::vector<std::string>> ResultCache::find() const {
   const auto text = store_.find(about_);

@@ -28,13 +28,14 @@ std::string body_of(std::string_view key, std::string_view text) {
 }  // namespace
 
 CacheStore::CacheStore(std::string directory, std::string_view kind)
-    : folder_(std::move(directory) + "/" + std::string(kind)) {}
+    : folder_(directory.empty() ? "" : std::move(directory) + "/" + std::string(kind)) {}
 
 std::string CacheStore::file_of(std::string_view key) const {
   return folder_ + "/" + std::string(digest_of(key).hex());
 }
 
 std::optional<std::string> CacheStore::find(std::string_view key) const {
+  if (folder_.empty()) return std::nullopt;
   const std::string file = file_of(key);
   std::error_code error;
   const std::uintmax_t size = fs::file_size(file, error);
@@ -53,6 +54,7 @@ std::optional<std::string> CacheStore::find(std::string_view key) const {
 }
 
 void CacheStore::store(std::string_view key, std::string_view text) const {
+  if (folder_.empty()) return;
   try {
     make_directories(folder_);
     const std::string file = file_of(key);
@@ -67,6 +69,7 @@ void CacheStore::store(std::string_view key, std::string_view text) const {
 }
 
 void CacheStore::trim(std::uint64_t max_bytes, std::uint64_t max_files) const {
+  if (folder_.empty()) return;
   struct File {
     fs::file_time_type used;
     fs::path path;

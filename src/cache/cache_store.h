@@ -12,7 +12,8 @@ namespace imgslim {
 
 class CacheStore {
  public:
-  // `directory` comes into being with the first text. `kind` is a folder in it: "layers".
+  // `directory` comes into being with the first text; an empty one keeps nothing. `kind` is a folder in it:
+  // "layers".
   CacheStore(std::string directory, std::string_view kind);
   std::optional<std::string> find(std::string_view key) const;
   void store(std::string_view key, std::string_view text) const;

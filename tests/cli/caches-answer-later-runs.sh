@@ -106,6 +106,13 @@ XDG_CACHE_HOME=$work/other optimize --cache-from type=local,src=broken oci:src o
 same "$(cached)" "false 2 1"
 same "$(digest g)" "$(digest plain)"
 
+# Without a home nothing is kept, and nothing is left where the run was started.
+mkdir nowhere
+cd nowhere
+(unset XDG_CACHE_HOME HOME; expect 0 "$imgslim" optimize -q --form lossless oci:../src oci:../n)
+same "$(ls)" ""
+cd ..
+
 # What is no cache.
 expect 0 "$imgslim" optimize --form lossless --cache-from type=local,src=nothing oci:src oci:h
 says "--cache-from oci:nothing: not used:"

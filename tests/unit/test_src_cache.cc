@@ -83,6 +83,15 @@ TEST_CASE("cache store: texts by kind and key, damaged ones are gone") {
   CHECK(!store.find("empty"));
 }
 
+TEST_CASE("cache store: without a folder nothing is kept") {
+  const CacheStore store("", "kind");
+  store.store("key", "text");
+  CHECK(!store.find("key"));
+  store.trim(0, 0);
+  CHECK(!std::filesystem::exists("/kind"));
+  CHECK(!std::filesystem::exists("kind"));
+}
+
 TEST_CASE("cache store: what was not used for longest goes first") {
   const TemporaryDirectory directory;
   const CacheStore store(directory.path(), "kind");
