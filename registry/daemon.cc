@@ -138,8 +138,8 @@ class DaemonDestination : public ImageDestination {
   std::unique_ptr<BlobWriter> start_blob() override { return archive_->start_blob(); }
 
   void publish(const Descriptor& root) override {
-    const std::string text = read_all(*archive_->open(root), std::uint64_t{4} << 20, root.digest.text());
-    const Digest config = Manifest::parse(text, root.media_type, engine_.name()).config.digest;
+    const std::optional<OneImage> image = image_of(root, 0);
+    if (!image) throw_usage(engine_.name() + ": the Docker daemon takes one image at a time");
     archive_->publish(root);
     HttpRequest load = engine_.request("POST", "/images/load", "quiet=1");
     load.body = open_file_blob(path_);
@@ -154,7 +154,7 @@ class DaemonDestination : public ImageDestination {
     const HttpResponse there = engine_.ask(engine_.request("GET", path_of(tagged(image_), "json")));
     if (there.status != 200) engine_.fail(there);
     const std::string id = string_member(parse_json(there.body, "answer"), "Id", "answer");
-    if (id != config.text() && id != root.digest.text()) {
+    if (id != image->config.text() && id != image->manifest.text() && id != root.digest.text()) {
       throw Error(Failure::kNetwork, engine_.name() + ": the Docker daemon did not take the image");
     }
     scratch_.reset();
@@ -184,6 +184,31 @@ class DaemonDestination : public ImageDestination {
   ImageName image_;
   std::optional<Scratch> scratch_;
   std::string path_;
+  struct OneImage {
+    Digest manifest;
+    Digest config;
+  };
+  // The one image that a manifest or an index names; nothing if there are several or none.
+  std::optional<OneImage> image_of(const Descriptor& document, int depth) const {
+    constexpr int kDeepest = 8;
+    if (depth > kDeepest || !is_document_type(document.media_type) || is_attestation(document)) return {};
+    const std::string text =
+        read_all(*archive_->open(document), std::uint64_t{4} << 20, document.digest.text());
+    const std::string what = engine_.name() + ", " + document.digest.short_text();
+    if (classify_document(parse_json(text, what), document.media_type, what) == DocumentKind::kManifest) {
+      const Manifest manifest = Manifest::parse(text, document.media_type, what);
+      if (!manifest.is_image()) return {};
+      return OneImage{document.digest, manifest.config.digest};
+    }
+    std::optional<OneImage> found;
+    for (const Descriptor& entry : Index::parse(text, document.media_type, what).manifests) {
+      std::optional<OneImage> image = image_of(entry, depth + 1);
+      if (image && found) return {};
+      if (image) found = std::move(image);
+    }
+    return found;
+  }
+
   std::unique_ptr<ImageDestination> archive_;
 };
 

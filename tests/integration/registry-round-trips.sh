@@ -75,7 +75,7 @@ says "docker://$honest/team/one:none: the registry has no image of that name"
 expect 6 "$imgslim" copy "docker://$honest/team/nowhere:v1" "oci:$work/none"
 expect 2 "$imgslim" copy "oci:$work/one" "docker://$honest/team/one@$(digest_in "$work/one")"
 [ ! -e "$work/none" ] || fail "a pull that failed left something"
-[ -z "$(ls "$XDG_CACHE_HOME/imgslim" 2> /dev/null)" ] || fail "something was left in the cache"
+[ -z "$(find "$XDG_CACHE_HOME/imgslim" -maxdepth 1 -type f)" ] || fail "something was left in the cache"
 
 if command -v skopeo > /dev/null; then
     for tag in v1 slim; do
