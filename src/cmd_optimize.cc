@@ -107,6 +107,15 @@ void set_cache(const Arguments& arguments, OptimizeOptions& options) {
     options.cache.from.push_back(parse_cache_from(text));
   for (const std::string& text : arguments.cache_to)
     options.cache.to.push_back(parse_cache_to(text));
+  const auto& destination = options.destination;
+  const bool is_readable = destination && (destination->transport == Transport::kOci ||
+                                           destination->transport == Transport::kDocker);
+  for (const CacheSpec& to : options.cache.to) {
+    if (to.with_layers && !is_readable)
+      throw_usage(
+          "--cache-to with mode=max needs a destination whose layers can be read again: a layout or a "
+          "registry");
+  }
   if (options.dry_run && !options.cache.to.empty())
     throw_usage("--cache-to and --dry-run exclude each other");
 }

@@ -76,28 +76,23 @@ std::optional<LayerRecord> ImageCache::find_layer(const Descriptor& layer, const
   return found;
 }
 
-void ImageCache::add_layer(const LayerRecord& record, const Blob& blob) {
-  set_verified(blob, *record.table->digest);
+void ImageCache::add_layer(const LayerRecord& record, const std::string& identity) {
+  set_verified(identity, *record.table->digest);
   if (record.table->digest->algorithm() == "sha256")
     layers_.insert_or_assign(*record.table->digest, Known{record, true});
 }
 
-bool ImageCache::was_verified(const Blob& blob, const Digest& digest) const {
-  const std::string identity = blob.identity();
-  if (identity.empty()) return true;
-  return CacheStore(options_.directory, kVerified).find(digest.text() + " " + identity).has_value();
-}
-
-void ImageCache::set_verified(const Blob& blob, const Digest& digest) const {
-  const std::string identity = blob.identity();
-  if (identity.empty()) return;
-  CacheStore(options_.directory, kVerified).store(digest.text() + " " + identity, "");
+void ImageCache::set_verified(const std::string& identity, const Digest& digest) const {
+  if (!identity.empty()) CacheStore(options_.directory, kVerified).store(digest.text() + " " + identity, "");
 }
 
 bool ImageCache::verify(const Blob& blob, const Digest& digest) const {
-  if (was_verified(blob, digest)) return true;
+  // Before the bytes are read: what changes meanwhile has another one.
+  const std::string identity = blob.identity();
+  if (identity.empty()) return true;
+  if (CacheStore(options_.directory, kVerified).find(digest.text() + " " + identity)) return true;
   if (hash_blob(blob, digest) != digest) return false;
-  set_verified(blob, digest);
+  set_verified(identity, digest);
   return true;
 }
 
@@ -107,10 +102,8 @@ std::optional<WrittenLayer> ImageCache::find_output(const Digest& key, ImageDest
     if (!outputs || found) return;
     if (const auto known = outputs->find(key); known != outputs->end()) found = known->second;
   };
-  if (!options_.directory.empty()) {
-    if (const auto text = CacheStore(options_.directory, kOutputs).find(key_of(key)))
-      take(unpack_outputs(*text));
-  }
+  if (const auto text = CacheStore(options_.directory, kOutputs).find(key_of(key)))
+    take(unpack_outputs(*text));
   for (const auto& artifact : artifacts_)
     take(artifact->outputs());
   if (!found) return found;
@@ -136,55 +129,55 @@ void ImageCache::add_output(const Digest& key, const WrittenLayer& layer) {
   outputs_.emplace(key, layer);
 }
 
+// `records` gets the layers' records, packed, if somebody else wants them too.
+void ImageCache::save_here(const std::vector<const Known*>& layers, const ImageSource* result,
+                           std::map<Digest, std::string>& records) const {
+  const CacheStore store(options_.directory, kLayers);
+  // One after the other: a record takes a good part of the memory that a run may have.
+  for (const Known* layer : layers) {
+    const Digest& digest = *layer->record.table->digest;
+    std::string text = pack_record(layer->record, options_.threads);
+    if (layer->has_news()) store.store(key_of(digest), text);
+    if (!options_.to.empty()) records.emplace(digest, std::move(text));
+  }
+  const CacheStore outputs(options_.directory, kOutputs);
+  for (const auto& [key, layer] : outputs_) {
+    outputs.store(key_of(key), pack_outputs({{key, layer}}));
+    // Under its last name: renaming a file changes its times.
+    if (result != nullptr) set_verified(result->open(descriptor_of(layer))->identity(), layer.digest);
+  }
+  if (layers.empty() && outputs_.empty()) return;
+  store.trim(kMaxLayerBytes, kMaxFiles);
+  outputs.trim(kMaxSmallBytes, kMaxFiles);
+  CacheStore(options_.directory, kVerified).trim(kMaxSmallBytes, kMaxFiles);
+}
+
+// Each once, whatever keys led to it.
+std::vector<std::pair<Descriptor, BlobPtr>> ImageCache::written_layers(const ImageSource& result) const {
+  std::map<Digest, Descriptor> each;
+  for (const auto& [key, layer] : outputs_) {
+    Descriptor descriptor = descriptor_of(layer);
+    descriptor.media_type = layer_media_type(media_type::kOciManifest, layer.compression);
+    each.emplace(layer.digest, std::move(descriptor));
+  }
+  std::vector<std::pair<Descriptor, BlobPtr>> layers;
+  for (const auto& [digest, descriptor] : each)
+    layers.emplace_back(descriptor, result.open(descriptor));
+  return layers;
+}
+
 void ImageCache::save(const ImageSource* result) {
-  std::vector<const Known*> known;
+  std::vector<const Known*> layers;
   for (const auto& [digest, layer] : layers_) {
-    if (layer.is_new || layer.record.facts->has_grown() || !options_.to.empty()) known.push_back(&layer);
+    if (layer.has_news() || !options_.to.empty()) layers.push_back(&layer);
   }
   CacheContents contents;
-  std::vector<std::string> packed(known.size());
-  // One after the other: a record takes a good part of the memory that a run may have.
-  for (std::size_t at = 0; at < known.size(); ++at) {
-    const Known& layer = *known[at];
-    std::string text = pack_record(layer.record, options_.threads);
-    if (layer.is_new || layer.record.facts->has_grown())
-      CacheStore(options_.directory, kLayers).store(key_of(*layer.record.table->digest), text);
-    if (!options_.to.empty()) packed[at] = std::move(text);
-  }
-  if (!options_.directory.empty()) {
-    const CacheStore outputs(options_.directory, kOutputs);
-    for (const auto& [key, layer] : outputs_)
-      outputs.store(key_of(key), pack_outputs({{key, layer}}));
-    // Under their last names: renaming a file changes its times.
-    for (const auto& [key, layer] : outputs_) {
-      if (result != nullptr) set_verified(*result->open(descriptor_of(layer)), layer.digest);
-    }
-    if (!known.empty()) CacheStore(options_.directory, kLayers).trim(kMaxLayerBytes, kMaxFiles);
-    if (!known.empty() || !outputs_.empty()) {
-      outputs.trim(kMaxSmallBytes, kMaxFiles);
-      CacheStore(options_.directory, kVerified).trim(kMaxSmallBytes, kMaxFiles);
-    }
-  }
-  if (options_.to.empty()) return;
-  for (std::size_t i = 0; i < known.size(); ++i)
-    contents.records.emplace(*known[i]->record.table->digest, std::move(packed[i]));
+  save_here(layers, result, contents.records);
   contents.outputs = outputs_;
   for (const CacheSpec& spec : options_.to) {
     try {
       contents.written.clear();
-      if (spec.with_layers && result == nullptr && !outputs_.empty())
-        throw_usage(
-            "mode=max needs a destination of the image that can be read again: a layout or a registry");
-      if (spec.with_layers) {
-        std::map<Digest, Descriptor> each;
-        for (const auto& [key, layer] : outputs_) {
-          Descriptor descriptor = descriptor_of(layer);
-          descriptor.media_type = layer_media_type(media_type::kOciManifest, layer.compression);
-          each.emplace(layer.digest, std::move(descriptor));
-        }
-        for (const auto& [digest, descriptor] : each)
-          contents.written.emplace_back(descriptor, result->open(descriptor));
-      }
+      if (spec.with_layers && result != nullptr) contents.written = written_layers(*result);
       const auto destination = stores_.open_destination(spec.name, {}, nullptr);
       write_cache_artifact(contents, *destination);
     } catch (const Error& error) {

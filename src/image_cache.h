@@ -38,15 +38,16 @@ class ImageCache {
   // The record of a layer, if its blob is that: a file that did not change since it was read, or is hashed;
   // bytes of a registry are compared by their reader.
   std::optional<LayerRecord> find_layer(const Descriptor& layer, const Digest& diff_id, const Blob& blob);
-  // Of a layer that was read from `blob`.
-  void add_layer(const LayerRecord& record, const Blob& blob);
+  // Of a layer that was read from a blob with that identity (Blob::identity(), before it was read).
+  void add_layer(const LayerRecord& record, const std::string& identity);
 
   // The layer that was written for a key, if the destination has it or this brings it there.
   std::optional<WrittenLayer> find_output(const Digest& key, ImageDestination& destination);
   void add_output(const Digest& key, const WrittenLayer& layer);
 
   // Keeps what is new, after the result was published; `result` is where its layers can be read again, null
-  // if nowhere. A cache that cannot be written is an Error, or a note where it is asked to be one.
+  // if nowhere, which mode=max needs. A cache that cannot be written is an Error, or a note where it is asked
+  // to be one.
   void save(const ImageSource* result);
 
   CacheReport report() const;
@@ -55,11 +56,15 @@ class ImageCache {
   struct Known {
     LayerRecord record;
     bool is_new = false;  // to this machine's cache
+    bool has_news() const { return is_new || record.facts->has_grown(); }
   };
-  // Whether a file was found to have that digest, and did not change since. True of what is no file.
-  bool was_verified(const Blob& blob, const Digest& digest) const;
-  void set_verified(const Blob& blob, const Digest& digest) const;
+  // Whether the blob has that digest: what is no file has, and a file that was found to and did not change
+  // since.
   bool verify(const Blob& blob, const Digest& digest) const;
+  void set_verified(const std::string& identity, const Digest& digest) const;
+  void save_here(const std::vector<const Known*>& layers, const ImageSource* result,
+                 std::map<Digest, std::string>& records) const;
+  std::vector<std::pair<Descriptor, BlobPtr>> written_layers(const ImageSource& result) const;
 
   const CacheOptions& options_;
   ImageStores& stores_;

@@ -32,7 +32,8 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
                              ImageCache* cache)
     : cache_(cache) {
   std::vector<ScanJob> jobs;
-  std::vector<std::size_t> numbers;  // of the jobs' layers
+  std::vector<std::size_t> numbers;     // of the jobs' layers
+  std::vector<std::string> identities;  // of their blobs
   std::uint64_t total = 0;
   std::vector<Digest> diff_ids;
   for (const SourceImage& image : set.images) {
@@ -60,6 +61,7 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
       }
       jobs.push_back(ScanJob{blob, digest, layer.descriptor.size, diff_ids.back(), what});
       numbers.push_back(blobs_.size());
+      identities.push_back(blob->identity());
       blobs_.push_back(std::move(blob));
       tables_.emplace_back();
       facts_.push_back(cache == nullptr ? nullptr : std::make_shared<LayerFindings>());
@@ -81,7 +83,7 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
   progress.end();
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     tables_[numbers[i]] = std::move(scanned[i]);
-    if (cache != nullptr) cache->add_layer({tables_[numbers[i]], facts_[numbers[i]]}, *jobs[i].blob);
+    if (cache != nullptr) cache->add_layer({tables_[numbers[i]], facts_[numbers[i]]}, identities[i]);
   }
   std::uint64_t entries = 0;
   for (const SourceImage& image : set.images) {

@@ -120,6 +120,9 @@ expect 2 "$imgslim" optimize --cache-from type=local,src=src oci:src oci:h
 says "this is no cache of imgslim's, which --cache-to writes"
 expect 2 "$imgslim" optimize --cache-from type=gha oci:src oci:h
 expect 2 "$imgslim" optimize --no-cache --cache-to type=local,dest=x oci:src oci:h
+expect 2 "$imgslim" optimize --cache-to type=local,dest=x,mode=max oci:src oci-archive:x.tar
+says "needs a destination whose layers can be read again"
+[ ! -e x.tar ] || fail "something was written"
 expect 2 "$imgslim" optimize --dry-run --cache-to type=local,dest=x oci:src
 image inline > made <<D
 config '{"moby.buildkit.cache.v0": "$(python3 "$support/buildkit_cache.py" key 1)"}'
