@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "layers/at_once.h"
 #include "layers/blob_file.h"
 #include "layers/error.h"
 #include "src/cache/code_id.h"
@@ -49,6 +50,17 @@ ImageCache::ImageCache(const CacheOptions& options, ImageStores& stores, Progres
   }
 }
 
+void ImageCache::read_ahead(const std::vector<Digest>& layers) {
+  std::vector<std::optional<LayerRecord>> records(layers.size());
+  for_each_at_once(options_.threads, layers.size(), [&](std::size_t at) {
+    if (const auto text = CacheStore(options_.directory, kLayers).find(key_of(layers[at])))
+      records[at] = unpack_record(*text, layers[at]);
+  });
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (records[i]) ahead_.emplace(layers[i], *std::move(records[i]));
+  }
+}
+
 std::optional<LayerRecord> ImageCache::find_layer(const Descriptor& layer, const Digest& diff_id,
                                                   const Blob& blob) {
   std::optional<LayerRecord> found;
@@ -60,8 +72,10 @@ std::optional<LayerRecord> ImageCache::find_layer(const Descriptor& layer, const
     found = std::move(record);
     origin = from;
   };
-  if (const auto text = CacheStore(options_.directory, kLayers).find(key_of(layer.digest)))
-    take(unpack_record(*text, layer.digest), kHere);
+  if (const auto ahead = ahead_.find(layer.digest); ahead != ahead_.end()) {
+    take(std::move(ahead->second), kHere);
+    ahead_.erase(ahead);
+  }
   for (std::size_t i = 0; i < artifacts_.size() && !found; ++i) {
     try {
       take(artifacts_[i]->layer(layer.digest), artifacts_[i]->source().name());

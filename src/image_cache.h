@@ -35,6 +35,8 @@ class ImageCache {
   // Error{kUsage} if one is something else. `options`, `stores` and `progress` must outlive it.
   ImageCache(const CacheOptions& options, ImageStores& stores, Progress& progress);
 
+  // Reads the records that this machine has of these layers, several at a time, for find_layer().
+  void read_ahead(const std::vector<Digest>& layers);
   // The record of a layer, if its blob is that: a file that did not change since it was read, or is hashed;
   // bytes of a registry are compared by their reader.
   std::optional<LayerRecord> find_layer(const Descriptor& layer, const Digest& diff_id, const Blob& blob);
@@ -70,6 +72,7 @@ class ImageCache {
   ImageStores& stores_;
   Progress& progress_;
   std::vector<std::unique_ptr<CacheArtifact>> artifacts_;
+  std::map<Digest, LayerRecord> ahead_;
   std::map<Digest, Known> layers_;
   std::mutex take_mutex_;     // one layer is brought to the destination at a time
   mutable std::mutex mutex_;  // guards what follows

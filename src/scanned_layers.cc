@@ -25,6 +25,22 @@ BlobPtr open_layer(const ImageSource& source, const LayerDescriptor& layer) {
   }
 }
 
+// Of all layers, each once; large ones first, as they take longest.
+std::vector<Digest> digests_of(const ImageSet& set) {
+  std::map<Digest, std::uint64_t> sizes;
+  for (const SourceImage& image : set.images) {
+    for (const LayerDescriptor& layer : image.manifest.layers)
+      sizes.emplace(layer.descriptor.digest, layer.descriptor.size);
+  }
+  std::vector<Digest> digests;
+  digests.reserve(sizes.size());
+  for (const auto& [digest, size] : sizes)
+    digests.push_back(digest);
+  std::stable_sort(digests.begin(), digests.end(),
+                   [&](const Digest& a, const Digest& b) { return sizes.at(a) > sizes.at(b); });
+  return digests;
+}
+
 }  // namespace
 
 ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, unsigned threads,
@@ -36,6 +52,7 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
   std::vector<std::string> identities;  // of their blobs
   std::uint64_t total = 0;
   std::vector<Digest> diff_ids;
+  if (cache != nullptr) cache->read_ahead(digests_of(set));
   for (const SourceImage& image : set.images) {
     for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
       const LayerDescriptor& layer = image.manifest.layers[i];

@@ -55,6 +55,7 @@ part thread-sanitizer thread_sanitizer
 part fuzzing fuzzing
 part figures sh tests/bench/run.sh
 part registry-speed sh tests/bench/registry.sh
+part cache-speed sh tests/bench/cache.sh
 
 cat "$logs/figures.log"
 cat "$logs/summary"

@@ -13,7 +13,7 @@ D
 first=
 for how in "env" "env TZ=Asia/Tokyo" "env LC_ALL=C LANG=de_DE.UTF-8" "nice"; do
     for threads in 1 2 5; do
-        rm -rf "$work/b"
+        rm -rf "$work/b" "$XDG_CACHE_HOME"
         # shellcheck disable=SC2086
         expect 0 $how "$imgslim" optimize -q -j $threads --digest-file "$work/d" "oci:$work/a" "oci:$work/b"
         digest=$(cat "$work/d")
@@ -22,6 +22,7 @@ for how in "env" "env TZ=Asia/Tokyo" "env LC_ALL=C LANG=de_DE.UTF-8" "nice"; do
 done
 mkdir "$work/elsewhere"
 cd "$work/elsewhere"
+rm -rf "$XDG_CACHE_HOME"
 expect 0 "$imgslim" optimize -q --digest-file d oci:../a oci:b
 same "$first" "$(cat d)"
 [ "$(id -u)" != 0 ] || {

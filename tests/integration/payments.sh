@@ -33,7 +33,7 @@ rm -rf "$work/lossless"
 # The result goes to a disk: what is written into memory would count.
 disk=$(mktemp -d "$IMGSLIM_TEST_CACHE/limited.XXXXXX")
 trap 'drop_memory_group; rm -rf "$work" "$disk"' EXIT
-limited 256 "$work/peak" timeout -k 5 900 "$imgslim" optimize --form tidy --report "$work/report" "oci:$layout" \
+limited 256 "$work/peak" env XDG_CACHE_HOME="$disk/cache" timeout -k 5 900 "$imgslim" optimize --form tidy --report "$work/report" "oci:$layout" \
     "oci:$disk/limited" || fail "the run in 256 MB ended with $?"
 same "$(field "$work/report" .result.digest)" "$digest"
 say "256 MB, no swap, TMPDIR a tmpfs inside: succeeds, peak $(cat "$work/peak")"
