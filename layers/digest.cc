@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "layers/error.h"
+#include "layers/hex.h"
 #include "layers/stream.h"
 
 namespace imgslim {
@@ -82,16 +83,10 @@ void Hasher::update(std::string_view bytes) {
 }
 
 Digest Hasher::finish() {
-  static constexpr char kHex[] = "0123456789abcdef";
   std::array<unsigned char, EVP_MAX_MD_SIZE> value;
   unsigned length = 0;
   if (EVP_DigestFinal_ex(state_->context.get(), value.data(), &length) != 1) throw_refused();
-  std::string text = state_->algorithm + ":";
-  for (unsigned i = 0; i < length; ++i) {
-    text += kHex[value[i] >> 4];
-    text += kHex[value[i] & 15];
-  }
-  return Digest(std::move(text));
+  return Digest(state_->algorithm + ":" + hex_of(std::span(value).first(length)));
 }
 
 Digest digest_of(std::string_view bytes) {

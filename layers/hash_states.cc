@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "layers/error.h"
+#include "layers/hex.h"
 
 namespace imgslim {
 namespace {
@@ -23,15 +24,9 @@ HashState state_of(const SHA256_CTX& context) {
 }
 
 Digest end(SHA256_CTX& context) {
-  static constexpr char kHex[] = "0123456789abcdef";
   std::array<unsigned char, SHA256_DIGEST_LENGTH> value;
   SHA256_Final(value.data(), &context);
-  std::string text = "sha256:";
-  for (const unsigned char byte : value) {
-    text += kHex[byte >> 4];
-    text += kHex[byte & 15];
-  }
-  return *Digest::parse(text);
+  return *Digest::parse("sha256:" + hex_of(value));
 }
 
 // A hash that stands at `offset`, a whole number of blocks.

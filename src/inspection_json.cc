@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "layers/error.h"
+#include "layers/hex.h"
 #include "src/inspection.h"
 #include "src/inspection_words.h"
 #include "src/version.h"
@@ -24,13 +24,6 @@ Json lines(const std::vector<std::string>& texts) {
   for (const std::string& item : texts)
     array.push_back(text(item));
   return array;
-}
-
-std::string hex(const std::array<unsigned char, 16>& bytes) {
-  std::string out;
-  for (const unsigned char byte : bytes)
-    out += fmt::format("{:02x}", byte);
-  return out;
 }
 
 Json versions_json(const std::vector<SymbolVersion>& versions) {
@@ -241,7 +234,7 @@ Json go_json(const Inspection& facts) {
       const bool is_directory = file.name.ends_with('/');
       files.push_back(Json{{"name", text(file.name)},
                            {"size", file.size},
-                           {"hash", is_directory ? Json(nullptr) : Json(hex(file.hash))},
+                           {"hash", is_directory ? Json(nullptr) : Json(hex_of(file.hash))},
                            {"hash_matches", is_directory ? Json(nullptr) : Json(file.hash_matches)}});
     }
     json["embeds"].push_back(std::move(files));

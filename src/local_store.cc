@@ -2,13 +2,14 @@
 #include "src/local_store.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <utility>
 #include <vector>
 
 #include "layers/error.h"
+#include "layers/json.h"
 #include "layers/manifest.h"
-#include "layers/packed.h"
 #include "src/cache/cache_store.h"
 
 namespace imgslim {
@@ -20,34 +21,6 @@ constexpr std::string_view kReferrers = "referrers";
 constexpr std::uint64_t kMaxDocument = std::uint64_t{4} << 20;
 constexpr std::uint64_t kMaxBytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t kMaxFiles = 20000;
-
-struct KeptDescriptor {
-  std::string media_type;
-  std::string digest;
-  std::uint64_t size = 0;
-  std::string artifact_type;
-  std::map<std::string, std::string> annotations;
-};
-
-}  // namespace
-
-static void members(auto& io, KeptDescriptor& descriptor) {
-  io(descriptor.media_type, descriptor.digest, descriptor.size, descriptor.artifact_type,
-     descriptor.annotations);
-}
-
-namespace {
-
-KeptDescriptor kept(const Descriptor& descriptor) {
-  return {descriptor.media_type, descriptor.digest.text(), descriptor.size, descriptor.artifact_type,
-          descriptor.annotations};
-}
-
-std::optional<Descriptor> descriptor_of(const KeptDescriptor& kept) {
-  const auto digest = Digest::parse(kept.digest);
-  if (!digest) return std::nullopt;
-  return Descriptor{kept.media_type, *digest, kept.size, std::nullopt, kept.annotations, kept.artifact_type};
-}
 
 // Manifests, indexes, configs, and what refers to images: all that is JSON.
 bool is_document(const Descriptor& descriptor) {
@@ -61,7 +34,7 @@ class KeepingSource : public ImageSource {
         documents_(directory, kDocuments),
         names_(directory, kNames),
         referrers_(directory, kReferrers) {
-    store(names_, name.text(), packed(kept(source_->root())));
+    store(names_, name.text(), dump_json(source_->root().to_json()));
   }
 
   std::string name() const override { return source_->name(); }
@@ -86,11 +59,10 @@ class KeepingSource : public ImageSource {
 
   std::vector<Descriptor> referrers(const Digest& subject, std::string_view artifact_type) const override {
     std::vector<Descriptor> found = source_->referrers(subject, artifact_type);
-    std::vector<KeptDescriptor> list;
-    list.reserve(found.size());
+    Json list = Json::array();
     for (const Descriptor& descriptor : found)
-      list.push_back(kept(descriptor));
-    store(referrers_, fmt::format("{} {} {}", name(), subject.text(), artifact_type), packed(list));
+      list.push_back(descriptor.to_json());
+    store(referrers_, fmt::format("{} {} {}", name(), subject.text(), artifact_type), dump_json(list));
     return found;
   }
 
@@ -128,9 +100,8 @@ class OfflineSource : public ImageSource {
   OfflineSource(const ImageName& name, const std::string& directory)
       : name_(name.text()), documents_(directory, kDocuments), referrers_(directory, kReferrers) {
     const auto text = CacheStore(directory, kNames).find(name_);
-    const auto known = text ? unpacked<KeptDescriptor>(*text) : std::nullopt;
-    root_ = known ? descriptor_of(*known) : std::nullopt;
-    if (!root_) throw_not_kept(name_);
+    if (!text) throw_not_kept(name_);
+    root_ = std::make_unique<Descriptor>(Descriptor::from_json(parse_json(*text, name_), name_));
   }
 
   std::string name() const override { return name_; }
@@ -145,12 +116,10 @@ class OfflineSource : public ImageSource {
 
   std::vector<Descriptor> referrers(const Digest& subject, std::string_view artifact_type) const override {
     const auto text = referrers_.find(fmt::format("{} {} {}", name_, subject.text(), artifact_type));
-    const auto known = text ? unpacked<std::vector<KeptDescriptor>>(*text) : std::nullopt;
-    if (!known) throw_not_kept(fmt::format("{}: what refers to {}", name_, subject.short_text()));
+    if (!text) throw_not_kept(fmt::format("{}: what refers to {}", name_, subject.short_text()));
     std::vector<Descriptor> found;
-    for (const KeptDescriptor& kept : *known) {
-      if (auto descriptor = descriptor_of(kept)) found.push_back(*std::move(descriptor));
-    }
+    for (const Json& descriptor : parse_json(*text, name_))
+      found.push_back(Descriptor::from_json(descriptor, name_));
     return found;
   }
 
@@ -158,7 +127,7 @@ class OfflineSource : public ImageSource {
   std::string name_;
   CacheStore documents_;
   CacheStore referrers_;
-  std::optional<Descriptor> root_;
+  std::unique_ptr<Descriptor> root_;
 };
 
 }  // namespace

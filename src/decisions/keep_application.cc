@@ -11,6 +11,7 @@
 #include "layers/at_once.h"
 #include "layers/bytes.h"
 #include "layers/error.h"
+#include "layers/hex.h"
 #include "src/decisions/keep_search.h"
 #include "src/facts/wrappers.h"
 
@@ -26,10 +27,7 @@ std::string hex_digest(const EVP_MD* algorithm, std::string_view bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, algorithm, nullptr) != 1) return {};
-  std::string text;
-  for (unsigned int i = 0; i < size; ++i)
-    text += fmt::format("{:02x}", digest[i]);
-  return text;
+  return hex_of(std::span(digest).first(size));
 }
 
 // A row's globs, each with the text in front of its first pattern byte: most paths are told apart by that.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "layers/error.h"
+#include "layers/hex.h"
 #include "layers/json.h"
 #include "src/facts/elf_tables.h"
 
@@ -84,9 +85,7 @@ void read_notes(std::string_view notes, std::uint64_t alignment, ElfFacts& facts
     }
     const std::string_view owner = name->substr(0, name->find('\0'));
     if (owner == "GNU" && *type == NT_GNU_BUILD_ID && facts.build_id.empty() && *size <= kMaxBuildId) {
-      for (const char byte : *content) {
-        facts.build_id += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-      }
+      facts.build_id = hex_of({reinterpret_cast<const unsigned char*>(content->data()), content->size()});
     } else if (owner == "FDO" && *type == kDlopenNote) {
       read_dlopen_note(*content, facts);
     }
