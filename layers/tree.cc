@@ -195,6 +195,31 @@ NodeId Tree::lookup(std::string_view path) const {
   return kNone;
 }
 
+std::vector<NodeId> Tree::State::children(NodeId directory) const {
+  std::vector<NodeId> out;
+  for (NodeId id = nodes[directory].first_child; id != kNone; id = nodes[id].next_sibling)
+    out.push_back(id);
+  std::sort(out.begin(), out.end(), [&](NodeId a, NodeId b) { return nodes[a].name < nodes[b].name; });
+  return out;
+}
+
+// Sorting takes longer than most visits, and a run walks a dozen times.
+const std::vector<NodeId>& Tree::State::order() const {
+  const std::lock_guard lock(walk_mutex);
+  if (!walk_order.empty()) return walk_order;
+  walk_order.reserve(living);
+  std::vector<NodeId> ahead{kRoot};
+  while (!ahead.empty()) {
+    const NodeId id = ahead.back();
+    ahead.pop_back();
+    walk_order.push_back(id);
+    if (nodes[id].first_child == kNone) continue;
+    const std::vector<NodeId> inside = children(id);
+    ahead.insert(ahead.end(), inside.rbegin(), inside.rend());
+  }
+  return walk_order;
+}
+
 NodeId Tree::child(NodeId directory, std::string_view name) const {
   return state_->child(directory, name);
 }
@@ -208,24 +233,12 @@ NodeId Tree::resolve_at(NodeId directory, std::string_view path, bool follow_las
 }
 
 void Tree::walk(const std::function<void(NodeId)>& visit) const {
-  std::vector<NodeId> ahead{kRoot};
-  while (!ahead.empty()) {
-    const NodeId id = ahead.back();
-    ahead.pop_back();
+  for (const NodeId id : state_->order())
     visit(id);
-    if (state_->nodes[id].first_child == kNone) continue;
-    const std::vector<NodeId> inside = children(id);
-    ahead.insert(ahead.end(), inside.rbegin(), inside.rend());
-  }
 }
 
 std::vector<NodeId> Tree::children(NodeId directory) const {
-  const std::vector<Node>& nodes = state_->nodes;
-  std::vector<NodeId> out;
-  for (NodeId id = nodes[directory].first_child; id != kNone; id = nodes[id].next_sibling)
-    out.push_back(id);
-  std::sort(out.begin(), out.end(), [&](NodeId a, NodeId b) { return nodes[a].name < nodes[b].name; });
-  return out;
+  return state_->children(directory);
 }
 
 std::size_t Tree::node_count() const {

@@ -454,6 +454,7 @@ void Tree::apply(LayerTablePtr layer) {
   const auto index = static_cast<std::uint32_t>(state_->layers.size());
   state_->layers.push_back(std::move(layer));
   state_->entry_nodes.emplace_back();
+  state_->walk_order.clear();
   Applier(*state_, index).apply();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -82,13 +83,17 @@ struct Tree::State {
   std::size_t living = 1;
   std::size_t implied = 0;  // directories made because an entry's parent was missing
   NameTable names;
+  mutable std::mutex walk_mutex;
+  mutable std::vector<NodeId> walk_order;  // empty until a walk asks for it, and when a layer is applied
 
+  const std::vector<NodeId>& order() const;
   bool alive(NodeId id) const { return nodes[id].inode != kNone; }
   const Entry& entry(EntryRef ref) const { return layers[ref.layer]->entries[ref.entry]; }
   EntryType type(NodeId id) const;
   bool is_directory(NodeId id) const { return type(id) == EntryType::kDirectory; }
   NodeId child(NodeId directory, std::string_view name) const;
   std::string path(NodeId id) const;
+  std::vector<NodeId> children(NodeId directory) const;
   NodeId resolve(NodeId start, std::string_view path, bool follow_last) const;
 };
 

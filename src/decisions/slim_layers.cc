@@ -49,13 +49,10 @@ class Planner {
     keep_base();
     keep_copyrights();
     generate();
+    SlimPlan plan;
+    plan.dropped = sort_nodes();
     assign();
     if (equal_files) same_as_ = equal_files([this](NodeId node) { return number_of_layer(node); });
-    SlimPlan plan;
-    tree_.walk([&](NodeId node) {
-      if (is_directory(node) || nodes_.contains(node) || generated_paths_.contains(path_of(node))) return;
-      ++plan.dropped;
-    });
     for (const std::string& name : layer_order()) {
       PlannedLayer layer = build(name);
       if (!layer.table->entries.empty()) plan.layers.push_back({name, std::move(layer)});
@@ -172,6 +169,19 @@ class Planner {
     generated_ = indexer.finish();
   }
 
+  // What stays in path order. The number of the other files.
+  std::uint64_t sort_nodes() {
+    std::uint64_t dropped = 0;
+    tree_.walk([&](NodeId node) {
+      if (nodes_.contains(node)) {
+        in_order_.push_back(node);
+      } else if (!is_directory(node) && !generated_paths_.contains(path_of(node))) {
+        ++dropped;
+      }
+    });
+    return dropped;
+  }
+
   // Source package of a file, nothing for what is the image's own: unowned, or changed since it was
   // installed.
   std::optional<std::string> source_package(NodeId node, const std::string& path) const {
@@ -247,14 +257,13 @@ class Planner {
       }
     };
     // In path order, so that the first name of an inode is the file and the others are links to it.
-    tree_.walk([&](NodeId node) {
-      if (!nodes_.contains(node)) return;
+    for (const NodeId node : in_order_) {
       if (is_directory(node)) {
         if (last && node != Tree::kRoot) directories.insert(node);
-        return;
+        continue;
       }
       const auto layer = layer_of_.find(node);
-      if (layer == layer_of_.end() || layer->second != name) return;
+      if (layer == layer_of_.end() || layer->second != name) continue;
       add_parents(node);
       PlannedEntry item;
       item.path = tree_.path(node);
@@ -271,7 +280,7 @@ class Planner {
         item.link = first->second;
       }
       entries.push_back(std::move(item));
-    });
+    }
     if (last) {
       add_generated_entries(entries, directories);
       for (PlannedEntry& whiteout : whiteouts(directories))
@@ -338,6 +347,7 @@ class Planner {
   const std::vector<bool>& repeats_;
   Tree base_;               // of the layers that stay
   std::set<NodeId> nodes_;  // all that stays
+  std::vector<NodeId> in_order_;
   std::vector<PackageId> left_;
   std::map<NodeId, PackageId> copyright_;
   std::shared_ptr<LayerTable> generated_;

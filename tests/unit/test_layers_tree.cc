@@ -24,6 +24,18 @@ TEST_CASE("tree: lookup, children and path agree") {
   CHECK(tree.node_count() == 7);
 }
 
+TEST_CASE("tree: a walk sees what was applied since the last one") {
+  Tree tree = tree_of({"d usr\nf usr/b : 1\nf usr/a : 2"});
+  const auto walked = [&] {
+    std::string paths;
+    tree.walk([&](NodeId id) { paths += "/" + tree.path(id) + " "; });
+    return paths;
+  };
+  CHECK(walked() == "/ /usr /usr/a /usr/b ");
+  tree.apply(layer_of_lines("w usr/a\nf usr/ab : 3\nf bin : 4"));
+  CHECK(walked() == "/ /bin /usr /usr/ab /usr/b ");
+}
+
 TEST_CASE("tree: paths are resolved as a process in the image sees them") {
   const Tree tree = tree_of({R"(
     d usr
