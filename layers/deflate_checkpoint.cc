@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "layers/deflate_checkpoint.h"
 
+#include <zstd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 
 #include "layers/bytes.h"
 
@@ -15,6 +18,7 @@ constexpr std::size_t kWindow = std::size_t{32} << 10;
 // is shorter than the codes that a block begins with, so that the decoder stops inside them.
 constexpr std::array<std::size_t, 3> kPieces = {4096, 256, 8};
 constexpr std::size_t kHead = 1 + 4 + 4;  // bit, CRC-32, size
+constexpr int kLevel = 1;
 
 bool is_between_blocks(const inflate_state& state) {
   return state.block_state == ISAL_BLOCK_NEW_HDR || state.block_state == ISAL_BLOCK_HDR;
@@ -99,27 +103,37 @@ std::string pack_checkpoint(const inflate_state& state, unsigned bit, std::uint3
   append_word(text, size);
   const auto end = static_cast<std::size_t>(state.tmp_out_processed);
   const std::size_t length = std::min(end, kWindow);
-  text.append(reinterpret_cast<const char*>(state.tmp_out_buffer) + (end - length), length);
+  text.resize(kHead + ZSTD_compressBound(length));
+  const std::size_t packed = ZSTD_compress(text.data() + kHead, text.size() - kHead,
+                                           state.tmp_out_buffer + (end - length), length, kLevel);
+  if (ZSTD_isError(packed) != 0) throw std::bad_alloc();
+  text.resize(kHead + packed);
+  text.shrink_to_fit();
   return text;
 }
 
 std::optional<DeflateCheckpoint> unpack_checkpoint(std::string_view text) {
-  if (text.size() < kHead || text.size() > kHead + kWindow) return std::nullopt;
+  if (text.size() < kHead) return std::nullopt;
   DeflateCheckpoint checkpoint;
   checkpoint.bit = static_cast<unsigned char>(text[0]);
   if (checkpoint.bit > 7) return std::nullopt;
   checkpoint.crc = *read_integer<std::uint32_t>(text, 1);
   checkpoint.size = *read_integer<std::uint32_t>(text, 5);
-  checkpoint.window = text.substr(kHead);
+  checkpoint.window.resize(kWindow);
+  const std::string_view packed = text.substr(kHead);
+  const std::size_t length =
+      ZSTD_decompress(checkpoint.window.data(), kWindow, packed.data(), packed.size());
+  if (ZSTD_isError(length) != 0) return std::nullopt;
+  checkpoint.window.resize(length);
   return checkpoint;
 }
 
-void restore_checkpoint(inflate_state& state, const DeflateCheckpoint& checkpoint, unsigned char first) {
+void restore_checkpoint(inflate_state& state, DeflateCheckpoint& checkpoint, unsigned char first) {
   isal_inflate_init(&state);
   state.crc_flag = ISAL_DEFLATE;
-  std::string window(checkpoint.window);
-  isal_inflate_set_dict(&state, reinterpret_cast<std::uint8_t*>(window.data()),
-                        static_cast<std::uint32_t>(window.size()));
+  // ISA-L takes it as not const, and leaves it alone.
+  isal_inflate_set_dict(&state, reinterpret_cast<std::uint8_t*>(checkpoint.window.data()),
+                        static_cast<std::uint32_t>(checkpoint.window.size()));
   if (checkpoint.bit == 0) return;
   state.read_in = static_cast<std::uint64_t>(first) >> checkpoint.bit;
   state.read_in_length = static_cast<std::int32_t>(8 - checkpoint.bit);

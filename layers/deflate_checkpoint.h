@@ -41,17 +41,17 @@ class BoundarySearch {
 };
 
 // A checkpoint's state: the bit of the blob's byte at which the block begins, the member's CRC-32 and size so
-// far, the window.
+// far, the window. Packed, the window is a zstd frame: a layer of a GB has some hundred of them.
 struct DeflateCheckpoint {
   unsigned bit = 0;
   std::uint32_t crc = 0;
   std::uint32_t size = 0;
-  std::string_view window;
+  std::string window;
 };
 std::string pack_checkpoint(const inflate_state& state, unsigned bit, std::uint32_t crc, std::uint32_t size);
 // Nothing if the text is none.
 std::optional<DeflateCheckpoint> unpack_checkpoint(std::string_view text);
 // Makes `state` stand there; `first` is the blob's byte in which the block begins, for a bit other than 0.
-void restore_checkpoint(inflate_state& state, const DeflateCheckpoint& checkpoint, unsigned char first);
+void restore_checkpoint(inflate_state& state, DeflateCheckpoint& checkpoint, unsigned char first);
 
 }  // namespace imgslim

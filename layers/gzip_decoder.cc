@@ -178,7 +178,7 @@ class GzipEngine : public DecodeEngine {
   }
 
   void restore(const std::string& state) {
-    const auto checkpoint = unpack_checkpoint(state);
+    auto checkpoint = unpack_checkpoint(state);
     if (!checkpoint) throw Error(Failure::kIo, "checkpoint is damaged");
     unsigned char first = 0;
     if (checkpoint->bit != 0) {

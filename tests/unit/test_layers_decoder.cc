@@ -127,6 +127,10 @@ TEST_CASE("decoder: a damaged checkpoint is refused") {
   Checkpoint window = checkpoint;
   window.state += '\0';
   CHECK_THROWS_AS(Decoder(blob, Compression::kGzip, window), Error);
+  window.state = checkpoint.state.substr(0, 9) + zstd_frame(std::string(32768, 'x'));
+  CHECK_NOTHROW(Decoder(blob, Compression::kGzip, window));
+  window.state = checkpoint.state.substr(0, 9) + zstd_frame(std::string(32769, 'x'));
+  CHECK_THROWS_AS(Decoder(blob, Compression::kGzip, window), Error);
   CHECK_THROWS_AS(Decoder(blob, Compression::kGzip, Checkpoint{blob->size() + 1, 0, {}}), Error);
 }
 
@@ -136,12 +140,13 @@ TEST_CASE("decoder: whatever a checkpoint says, decoding ends") {
   Decoder decoder(blob, Compression::kGzip, {}, nullptr, 100000);
   decode_all(decoder);
   const Checkpoint good = decoder.take_checkpoints().at(0);
+  const std::string window = text.substr(good.plain_offset - 32768, 32768);
   int wrong = 0;
   for (std::size_t i = 0; i < 400; ++i) {
     Checkpoint bad = good;
     bad.blob_offset = (good.blob_offset + i * 37) % blob->size();
     bad.state[0] = static_cast<char>(i % 8);
-    bad.state.resize(9 + i * 81);
+    bad.state.replace(9, std::string::npos, zstd_frame(window.substr(0, i * 81)));
     try {
       Decoder resumed(blob, Compression::kGzip, bad);
       if (decode_all(resumed) != text.substr(good.plain_offset)) ++wrong;
