@@ -32,6 +32,7 @@ const std::string kScanFact = "scan ";
 constexpr std::size_t kMaxNames = 4096;                              // of one object, to load or to start
 constexpr std::uint64_t kMaxScannedAhead = std::uint64_t{32} << 20;  // bytes of one file
 constexpr std::size_t kMaxLookedAhead = 256;                         // items of the work list
+constexpr std::size_t kLargeObject = std::size_t{4} << 20;           // bytes
 
 bool is_loadable(const ElfFacts& facts) {
   if (facts.type != ET_EXEC && facts.type != ET_DYN) return false;
@@ -146,14 +147,17 @@ std::unique_ptr<ObjectScan> KeepSearch::scan(const std::string& path) const {
   const ElfImage image(facts, content->bytes());
   const auto read = read_go(image, content->bytes());
   const GoFacts* go = read ? &*read : nullptr;
-  result->loads = find_dlopens(image, content->bytes(), go, path);
-  result->starts = find_execs(image, go, path);
+  // A small one takes less than another thread.
+  for_each_at_once(content->bytes().size() < kLargeObject ? 1 : input_.threads, 3, [&](std::size_t at) {
+    if (at == 0) result->loads = find_dlopens(image, content->bytes(), go, path);
+    if (at == 1) result->starts = find_execs(image, go, path);
+    if (at == 2 && is_application) result->paths = path_texts_in(facts, content->bytes(), go);
+  });
   result->is_static_glibc = go != nullptr && go->linkage == GoLinkage::kStaticGlibc;
   if (go == nullptr && !facts.interpreter && facts.needed.empty() && !facts.soname) {
     result->is_static_glibc = content->bytes().find("/etc/ld.so.cache") != std::string_view::npos;
   }
   result->data_rows = data_rows_of(facts, go, result->is_static_glibc, path);
-  if (is_application) result->paths = path_texts_in(facts, content->bytes(), go);
   input_.files.remember(path, kScanFact + path, packed(*result));
   if (is_application) result->named_files = files_named_in(*result->paths);
   return result;
