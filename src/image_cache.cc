@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "layers/at_once.h"
@@ -53,20 +54,25 @@ ImageCache::ImageCache(const CacheOptions& options, ImageStores& stores, Progres
 void ImageCache::read_ahead(const std::vector<Digest>& layers) {
   std::vector<std::optional<LayerRecord>> records(layers.size());
   for_each_at_once(options_.threads, layers.size(), [&](std::size_t at) {
-    if (const auto text = CacheStore(options_.directory, kLayers).find(key_of(layers[at])))
-      records[at] = unpack_record(*text, layers[at]);
+    if (auto text = CacheStore(options_.directory, kLayers).find(key_of(layers[at])))
+      records[at] = unpack_record(*std::move(text), layers[at]);
   });
   for (std::size_t i = 0; i < layers.size(); ++i) {
     if (records[i]) ahead_.emplace(layers[i], *std::move(records[i]));
   }
 }
 
-std::optional<LayerRecord> ImageCache::find_layer(const Descriptor& layer, const Digest& diff_id,
-                                                  const Blob& blob) {
+bool ImageCache::has_record(const Digest& layer) const {
+  return CacheStore(options_.directory, kLayers).holds(key_of(layer)) ||
+         std::any_of(artifacts_.begin(), artifacts_.end(),
+                     [&](const auto& artifact) { return artifact->has_record(layer); });
+}
+
+std::optional<LayerRecord> ImageCache::find_layer(const ScanJob& layer) {
   std::optional<LayerRecord> found;
   std::string origin;
   const auto take = [&](std::optional<LayerRecord> record, std::string_view from) {
-    if (!record || record->table->diff_id != diff_id || record->table->blob_size != layer.size) return;
+    if (!record || record->table->diff_id != layer.diff_id || record->table->blob_size != layer.size) return;
     // Without states nothing shows that a part of the blob is what it was.
     if (record->table->digest->algorithm() != "sha256") return;
     found = std::move(record);
@@ -84,7 +90,7 @@ std::optional<LayerRecord> ImageCache::find_layer(const Descriptor& layer, const
     }
   }
   // Hashing a file is a small part of reading it as a layer.
-  if (!found || !verify(blob, layer.digest)) return std::nullopt;
+  if (!found || !verify(*layer.blob, layer.digest)) return std::nullopt;
   report_.layers.push_back({layer.digest.text(), origin, layer.size});
   layers_.insert_or_assign(layer.digest, Known{*found, origin != kHere});
   return found;
@@ -143,25 +149,30 @@ void ImageCache::add_output(const Digest& key, const WrittenLayer& layer) {
   outputs_.emplace(key, layer);
 }
 
-// `records` gets the layers' records, packed, if somebody else wants them too.
-void ImageCache::save_here(const std::vector<const Known*>& layers, const ImageSource* result,
-                           std::map<Digest, std::string>& records) const {
+void ImageCache::save_layers() {
   const CacheStore store(options_.directory, kLayers);
+  bool is_changed = false;
   // One after the other: a record takes a good part of the memory that a run may have.
-  for (const Known* layer : layers) {
-    const Digest& digest = *layer->record.table->digest;
-    std::string text = pack_record(layer->record, options_.threads);
-    if (layer->has_news()) store.store(key_of(digest), text);
-    if (!options_.to.empty()) records.emplace(digest, std::move(text));
+  for (const auto& [digest, layer] : layers_) {
+    if (!layer.has_news() && options_.to.empty()) continue;
+    std::string text = pack_record(layer.record, options_.threads);
+    if (layer.has_news()) {
+      store.store(key_of(digest), text);
+      is_changed = true;
+    }
+    if (!options_.to.empty()) records_.emplace(digest, std::move(text));
   }
+  if (is_changed) store.trim(kMaxLayerBytes, kMaxFiles);
+}
+
+void ImageCache::save_outputs(const ImageSource* result) const {
   const CacheStore outputs(options_.directory, kOutputs);
   for (const auto& [key, layer] : outputs_) {
     outputs.store(key_of(key), pack_outputs({{key, layer}}));
     // Under its last name: renaming a file changes its times.
     if (result != nullptr) set_verified(result->open(descriptor_of(layer))->identity(), layer.digest);
   }
-  if (layers.empty() && outputs_.empty()) return;
-  store.trim(kMaxLayerBytes, kMaxFiles);
+  if (layers_.empty() && outputs_.empty()) return;
   outputs.trim(kMaxSmallBytes, kMaxFiles);
   CacheStore(options_.directory, kVerified).trim(kMaxSmallBytes, kMaxFiles);
 }
@@ -181,12 +192,9 @@ std::vector<std::pair<Descriptor, BlobPtr>> ImageCache::written_layers(const Ima
 }
 
 void ImageCache::save(const ImageSource* result) {
-  std::vector<const Known*> layers;
-  for (const auto& [digest, layer] : layers_) {
-    if (layer.has_news() || !options_.to.empty()) layers.push_back(&layer);
-  }
+  save_outputs(result);
   CacheContents contents;
-  save_here(layers, result, contents.records);
+  contents.records = std::move(records_);
   contents.outputs = outputs_;
   for (const CacheSpec& spec : options_.to) {
     try {

@@ -12,6 +12,7 @@
 
 #include "layers/image_store.h"
 #include "layers/layer_writer.h"
+#include "layers/scan.h"
 #include "src/cache/cache_artifact.h"
 #include "src/cache/cache_spec.h"
 #include "src/cache/cache_store.h"
@@ -35,11 +36,13 @@ class ImageCache {
   // Error{kUsage} if one is something else. `options`, `stores` and `progress` must outlive it.
   ImageCache(const CacheOptions& options, ImageStores& stores, Progress& progress);
 
+  // Whether there is a record of a layer; it may turn out to be damaged.
+  bool has_record(const Digest& layer) const;
   // Reads the records that this machine has of these layers, several at a time, for find_layer().
   void read_ahead(const std::vector<Digest>& layers);
   // The record of a layer, if its blob is that: a file that did not change since it was read, or is hashed;
   // bytes of a registry are compared by their reader.
-  std::optional<LayerRecord> find_layer(const Descriptor& layer, const Digest& diff_id, const Blob& blob);
+  std::optional<LayerRecord> find_layer(const ScanJob& layer);
   // Of a layer that was read from a blob with that identity (Blob::identity(), before it was read).
   void add_layer(const LayerRecord& record, const std::string& identity);
 
@@ -47,9 +50,11 @@ class ImageCache {
   std::optional<WrittenLayer> find_output(const Digest& key, ImageDestination& destination);
   void add_output(const Digest& key, const WrittenLayer& layer);
 
-  // Keeps what is new, after the result was published; `result` is where its layers can be read again, null
-  // if nowhere, which mode=max needs. A cache that cannot be written is an Error, or a note where it is asked
-  // to be one.
+  // Keeps what is new of the source's layers, when all that reads them is done.
+  void save_layers();
+  // Keeps what was written, after save_layers() and when the result was published; `result` is where its
+  // layers can be read again, null if nowhere, which mode=max needs. A cache that cannot be written is an
+  // Error, or a note where it is asked to be one.
   void save(const ImageSource* result);
 
   CacheReport report() const;
@@ -64,8 +69,7 @@ class ImageCache {
   // since.
   bool verify(const Blob& blob, const Digest& digest) const;
   void set_verified(const std::string& identity, const Digest& digest) const;
-  void save_here(const std::vector<const Known*>& layers, const ImageSource* result,
-                 std::map<Digest, std::string>& records) const;
+  void save_outputs(const ImageSource* result) const;
   std::vector<std::pair<Descriptor, BlobPtr>> written_layers(const ImageSource& result) const;
 
   const CacheOptions& options_;
@@ -74,6 +78,7 @@ class ImageCache {
   std::vector<std::unique_ptr<CacheArtifact>> artifacts_;
   std::map<Digest, LayerRecord> ahead_;
   std::map<Digest, Known> layers_;
+  std::map<Digest, std::string> records_;  // packed, for the caches to write
   std::mutex take_mutex_;     // one layer is brought to the destination at a time
   mutable std::mutex mutex_;  // guards what follows
   OutputNames outputs_;       // of this run

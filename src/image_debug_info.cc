@@ -199,6 +199,7 @@ void ImageWork::write_companion_layer(ImageDestination& destination, WrittenLaye
   format.threads = std::min(format.threads, kCompanionThreads);
   companion_layer_ = write_once(companions.layer, companions.tables, *companions.contents, format,
                                 destination, written, [](const WrittenLayer&) { return true; });
+  await_checks();
 }
 
 void ImageWork::write_companions(const ImageSource& source, ImageDestination& destination,

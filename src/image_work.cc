@@ -167,7 +167,7 @@ LayerFormat ImageWork::format_for(Compression source) const {
 std::optional<WrittenLayer> ImageWork::write_once(
     const PlannedLayer& layer, const std::vector<LayerTablePtr>& tables, const Contents& contents,
     const LayerFormat& format, ImageDestination& destination, WrittenLayers& written,
-    const std::function<bool(const WrittenLayer&)>& accept) const {
+    const std::function<bool(const WrittenLayer&)>& accept) {
   const Digest key = layer_key(layer, tables, format);
   {
     const std::lock_guard lock(written_mutex_);
@@ -184,9 +184,13 @@ std::optional<WrittenLayer> ImageWork::write_once(
   const WrittenLayer result = write_layer(layer, contents, format, *blob);
   if (!accept(result)) return std::nullopt;
   blob->commit(result.digest, result.size);
-  check_written_layer(destination.open(Descriptor{"", result.digest, result.size, {}, {}, {}}), result,
-                      layer);
-  if (cache_ != nullptr) cache_->add_output(key, result);
+  // Beside what is written next, and beside the documents at last.
+  checks_.add([this, key, result, &layer,
+               written_blob = destination.open(Descriptor{"", result.digest, result.size, {}, {}, {}})] {
+    check_written_layer(written_blob, result, layer);
+    if (cache_ != nullptr) cache_->add_output(key, result);
+  });
+  if (options_.threads == 1) await_checks();
   const std::lock_guard lock(written_mutex_);
   return written.emplace(key, result).first->second;
 }
@@ -228,6 +232,7 @@ void ImageWork::rewrite_layers(ImageDestination* destination, WrittenLayers& wri
     }
     forget_contents();
     if (!again) return;
+    await_checks();
     plan_ = plan_layers(tree_, tables_, request_);
   }
 }

@@ -27,6 +27,7 @@
 #include "src/image_facts.h"
 #include "src/image_set.h"
 #include "src/optimize.h"
+#include "registry/work_queue.h"
 #include "src/proof.h"
 #include "src/proof_builder.h"
 #include "src/scanned_layers.h"
@@ -62,6 +63,8 @@ class ImageWork {
   // layer that does not get smaller stays as it was and the rest is planned again. A null destination: a dry
   // run.
   void rewrite(ImageDestination* destination, WrittenLayers& written);
+  // Returns when all that was written has been read back: nothing may name it before.
+  void await_checks() { checks_.wait(); }
   // Config and manifest of the result.
   EditedImage edit(const std::optional<std::string>& created) const;
 
@@ -109,12 +112,12 @@ class ImageWork {
   void check_slim();
   void report_slim(PlatformReport& report) const;
   LayerFormat format_for(Compression source) const;
-  // Writes a planned layer once, checked; several at a time may be. Nothing if `accept` does not want what
-  // came out.
+  // Writes a planned layer once; several at a time may be. Nothing if `accept` does not want what came out.
+  // `layer` is used until await_checks() returns.
   std::optional<WrittenLayer> write_once(const PlannedLayer& layer, const std::vector<LayerTablePtr>& tables,
                                          const Contents& contents, const LayerFormat& format,
                                          ImageDestination& destination, WrittenLayers& written,
-                                         const std::function<bool(const WrittenLayer&)>& accept) const;
+                                         const std::function<bool(const WrittenLayer&)>& accept);
   std::vector<RuleReport> rule_reports() const;
   void add_debug_info_rule(PlatformReport& report) const;
   std::string debug_info_reason() const;
@@ -149,11 +152,12 @@ class ImageWork {
   std::vector<LayerTablePtr> slim_tables_;
   std::vector<std::optional<WrittenLayer>> slim_written_;
   bool slim_changed_ = true;
-  mutable std::mutex written_mutex_;  // guards the layers written in this run
+  std::mutex written_mutex_;  // guards the layers written in this run
   bool lost_shell_ = false;           // the source has /bin/sh, the planned layers do not
   PlanRequest request_;
   ImagePlan plan_;
   std::vector<LayerChange> changes_;
+  WorkQueue checks_{1};  // last: it uses the others
 };
 
 }  // namespace imgslim

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "layers/at_once.h"
 #include "layers/error.h"
 #include "layers/image_edit.h"
 #include "layers/image_store.h"
@@ -133,7 +134,7 @@ Certificate certify(const OptimizeOptions& options, Form form, const ImageSource
   return certificate;
 }
 
-// What this run read and wrote.
+// What this run wrote.
 void keep_for_later(const OptimizeOptions& options, ImageCache& cache, ImageStores& stores) {
   const auto& name = options.destination;
   const bool is_readable =
@@ -202,7 +203,7 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   for (const auto& work : works)
     work->plan(choice.form);
 
-  // Rewrite: new layers only, each read back and compared with the plan before anything names it.
+  // Rewrite: new layers only, each read back and compared with the plan.
   progress.begin("writing layers");
   WrittenLayers written;
   for (const auto& work : works)
@@ -216,15 +217,8 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
     if (const auto result = writer.result(i)) works[i]->write_companions(*source, *destination, *result);
   }
   Certificate certificate;
-  if (destination && root) {
+  if (destination && root)
     certificate = certify(options, choice.form, *source, *root, works, writer, *destination, progress);
-    if (buildkit_cache) {
-      // What both name is then there already.
-      destination->await_blobs();
-      buildkit_cache->publish();
-    }
-    destination->publish(*root);
-  }
 
   // Report.
   Report report;
@@ -237,9 +231,7 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
   report.changed = writer.changed();
   report.dry_run = !destination;
   report.left_out = set.left_out;
-  report.transfers = stores.transfers();
   report.attestations_dropped = writer.attestations_dropped();
-  if (buildkit_cache) report.buildkit_cache = buildkit_cache->report();
   report.proof = certificate.text;
   report.proof_referrer = certificate.referrer;
   for (std::size_t i = 0; i < works.size(); ++i) {
@@ -247,9 +239,25 @@ Report optimize(const OptimizeOptions& options, Progress& progress) {
     report.platforms.back().result_digest = writer.result_digest(i);
     report.platforms.back().lost_inline_cache = writer.lost_inline_cache(i);
   }
+
+  // Publish. What was read of the source is true whether that works or not, and packing it takes the memory
+  // that the trees had.
+  for (const auto& work : works)
+    work->await_checks();
+  works.clear();
+  for_each_at_once(options.threads, cache ? 2 : 1, [&](std::size_t at) {
+    if (at == 1) return cache->save_layers();
+    if (!destination || !root) return;
+    if (buildkit_cache) {
+      // What both name is then there already.
+      destination->await_blobs();
+      buildkit_cache->publish();
+    }
+    destination->publish(*root);
+  });
+  report.transfers = stores.transfers();
+  if (buildkit_cache) report.buildkit_cache = buildkit_cache->report();
   if (cache) {
-    // Their memory is what packing the records takes.
-    works.clear();
     keep_for_later(options, *cache, stores);
     report.cache = cache->report();
     record.store(report);

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
+#include "layers/at_once.h"
 #include "layers/error.h"
 #include "layers/hash_states.h"
-#include "layers/scan.h"
 
 namespace imgslim {
 namespace {
@@ -25,20 +25,42 @@ BlobPtr open_layer(const ImageSource& source, const LayerDescriptor& layer) {
   }
 }
 
-// Of all layers, each once; large ones first, as they take longest.
-std::vector<Digest> digests_of(const ImageSet& set) {
-  std::map<Digest, std::uint64_t> sizes;
-  for (const SourceImage& image : set.images) {
-    for (const LayerDescriptor& layer : image.manifest.layers)
-      sizes.emplace(layer.descriptor.digest, layer.descriptor.size);
-  }
+// Large ones first, as they take longest.
+std::vector<Digest> digests_of(const std::vector<ScanJob>& jobs) {
+  std::vector<const ScanJob*> order;
+  order.reserve(jobs.size());
+  for (const ScanJob& job : jobs)
+    order.push_back(&job);
+  std::stable_sort(order.begin(), order.end(),
+                   [](const ScanJob* a, const ScanJob* b) { return a->size > b->size; });
   std::vector<Digest> digests;
-  digests.reserve(sizes.size());
-  for (const auto& [digest, size] : sizes)
-    digests.push_back(digest);
-  std::stable_sort(digests.begin(), digests.end(),
-                   [&](const Digest& a, const Digest& b) { return sizes.at(a) > sizes.at(b); });
+  digests.reserve(order.size());
+  for (const ScanJob* job : order)
+    digests.push_back(job->digest);
   return digests;
+}
+
+// Each blob of all images once. Two images that name different DiffIDs for one are Error{kBadImage}.
+std::vector<ScanJob> layers_of(const ImageSource& source, const ImageSet& set) {
+  std::map<Digest, Digest> diff_ids;
+  std::vector<ScanJob> layers;
+  for (const SourceImage& image : set.images) {
+    for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
+      const LayerDescriptor& layer = image.manifest.layers[i];
+      const Descriptor& descriptor = layer.descriptor;
+      const Digest& diff_id = image.config.diff_ids[i];
+      std::string what = fmt::format("{}, layer {} ({})", image.what, i + 1, descriptor.digest.short_text());
+      const auto [known, is_new] = diff_ids.emplace(descriptor.digest, diff_id);
+      if (known->second != diff_id) {
+        throw_bad_image(what + ": two images name different DiffIDs for the same blob");
+      }
+      if (!is_new) continue;
+      BlobPtr blob = with_context(what, [&] { return open_layer(source, layer); });
+      layers.push_back(
+          ScanJob{std::move(blob), descriptor.digest, descriptor.size, diff_id, std::move(what)});
+    }
+  }
+  return layers;
 }
 
 }  // namespace
@@ -47,61 +69,42 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
                              Progress& progress, const std::function<Observers()>& observers,
                              ImageCache* cache)
     : cache_(cache) {
-  std::vector<ScanJob> jobs;
-  std::vector<std::size_t> numbers;     // of the jobs' layers
-  std::vector<std::string> identities;  // of their blobs
-  std::uint64_t total = 0;
-  std::vector<Digest> diff_ids;
-  if (cache != nullptr) cache->read_ahead(digests_of(set));
-  for (const SourceImage& image : set.images) {
-    for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
-      const LayerDescriptor& layer = image.manifest.layers[i];
-      const Digest& digest = layer.descriptor.digest;
-      const auto [place, is_new] = number_.emplace(digest, diff_ids.size());
-      const std::string what = fmt::format("{}, layer {} ({})", image.what, i + 1, digest.short_text());
-      if (!is_new) {
-        if (diff_ids[place->second] != image.config.diff_ids[i]) {
-          throw_bad_image(what + ": two images name different DiffIDs for the same blob");
-        }
-        continue;
-      }
-      diff_ids.push_back(image.config.diff_ids[i]);
-      BlobPtr blob = with_context(what, [&] { return open_layer(source, layer); });
-      auto known =
-          cache == nullptr ? std::nullopt : cache->find_layer(layer.descriptor, diff_ids.back(), *blob);
-      if (known) {
-        // Of what is still read, each part is shown to belong to the blob that was read then.
-        blobs_.push_back(checked_blob(std::move(blob), digest, known->table->hash_states));
-        tables_.push_back(known->table);
-        facts_.push_back(known->facts);
-        continue;
-      }
-      jobs.push_back(ScanJob{blob, digest, layer.descriptor.size, diff_ids.back(), what});
-      numbers.push_back(blobs_.size());
-      identities.push_back(blob->identity());
-      blobs_.push_back(std::move(blob));
-      tables_.emplace_back();
-      facts_.push_back(cache == nullptr ? nullptr : std::make_shared<LayerFindings>());
-      total += layer.descriptor.size;
-    }
+  const std::vector<ScanJob> layers = layers_of(source, set);
+  tables_.resize(layers.size());
+  facts_.resize(layers.size());
+  blobs_.resize(layers.size());
+  std::vector<ScanJob> wanted;
+  std::vector<ScanJob> recorded;
+  for (const ScanJob& layer : layers) {
+    number_.emplace(layer.digest, number_.size());
+    (cache != nullptr && cache->has_record(layer.digest) ? recorded : wanted).push_back(layer);
   }
-  std::vector<Descriptor> wanted;
-  for (const ScanJob& job : jobs)
-    wanted.push_back(Descriptor{"", job.digest, job.size, {}, {}, {}});
-  source.will_read(wanted);
   ScanOptions scan;
   scan.what = source.name();
   scan.max_entries = kMaxEntries;
   scan.threads = threads;
   if (observers) scan.observers = [&](std::size_t) { return observers(); };
   scan.progress = [&](std::uint64_t done, std::uint64_t all) { progress.at(done, all); };
-  progress.begin(fmt::format("reading {} layers, {}", jobs.size(), human_bytes(total)));
-  std::vector<LayerTablePtr> scanned = scan_layers(jobs, scan);
-  progress.end();
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    tables_[numbers[i]] = std::move(scanned[i]);
-    if (cache != nullptr) cache->add_layer({tables_[numbers[i]], facts_[numbers[i]]}, identities[i]);
+  const auto read = [&](const std::vector<ScanJob>& jobs) { read_layers(jobs, source, scan, progress); };
+  // The records are unpacked while the first bytes of the others come.
+  for_each_at_once(threads, recorded.empty() ? 1 : 2, [&](std::size_t at) {
+    if (at == 0) return read(wanted);
+    cache->read_ahead(digests_of(recorded));
+  });
+  std::vector<ScanJob> damaged;
+  for (ScanJob& layer : recorded) {
+    const std::size_t number = number_.at(layer.digest);
+    const auto known = cache->find_layer(layer);
+    if (!known) {
+      damaged.push_back(std::move(layer));
+      continue;
+    }
+    // Of what is still read, each part is shown to belong to the blob that was read then.
+    blobs_[number] = checked_blob(std::move(layer.blob), layer.digest, known->table->hash_states);
+    tables_[number] = known->table;
+    facts_[number] = known->facts;
   }
+  read(damaged);
   std::uint64_t entries = 0;
   for (const SourceImage& image : set.images) {
     for (const LayerTablePtr& table : tables_of(image))
@@ -110,6 +113,31 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
       throw_bad_image(
           fmt::format("{}: its images have more than {} entries in all", image.what, kMaxEntries));
     }
+  }
+}
+
+void ScannedLayers::read_layers(const std::vector<ScanJob>& jobs, const ImageSource& source,
+                                const ScanOptions& options, Progress& progress) {
+  if (jobs.empty()) return;
+  std::uint64_t total = 0;
+  std::vector<Descriptor> wanted;
+  std::vector<std::string> identities;
+  for (const ScanJob& job : jobs) {
+    total += job.size;
+    wanted.push_back(Descriptor{"", job.digest, job.size, {}, {}, {}});
+    identities.push_back(job.blob->identity());
+  }
+  source.will_read(wanted);
+  progress.begin(fmt::format("reading {} layers, {}", jobs.size(), human_bytes(total)));
+  std::vector<LayerTablePtr> scanned = scan_layers(jobs, options);
+  progress.end();
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const std::size_t number = number_.at(jobs[i].digest);
+    blobs_[number] = jobs[i].blob;
+    tables_[number] = std::move(scanned[i]);
+    if (cache_ == nullptr) continue;
+    facts_[number] = std::make_shared<LayerFindings>();
+    cache_->add_layer({tables_[number], facts_[number]}, identities[i]);
   }
 }
 

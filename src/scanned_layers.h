@@ -12,6 +12,7 @@
 #include "layers/digest.h"
 #include "layers/image_store.h"
 #include "layers/layer_table.h"
+#include "layers/scan.h"
 #include "layers/stream.h"
 #include "layers/tree.h"
 #include "src/image_cache.h"
@@ -44,6 +45,9 @@ class ScannedLayers {
                                         const KnownDigests* digests = nullptr) const;
 
  private:
+  void read_layers(const std::vector<ScanJob>& jobs, const ImageSource& source, const ScanOptions& options,
+                   Progress& progress);
+
   std::map<Digest, std::size_t> number_;
   std::vector<BlobPtr> blobs_;
   std::vector<LayerTablePtr> tables_;

@@ -32,6 +32,7 @@ class CacheArtifact {
   explicit CacheArtifact(std::unique_ptr<ImageSource> source);
 
   const ImageSource& source() const { return *source_; }
+  bool has_record(const Digest& layer) const { return records_.contains(layer); }
   // The record of a layer; nothing if there is none or it cannot be used. Read once.
   std::optional<LayerRecord> layer(const Digest& digest) const;
   const OutputNames& outputs() const { return outputs_; }

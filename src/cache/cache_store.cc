@@ -21,10 +21,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kHead = 7 + 64 + 1;
 constexpr std::uintmax_t kMaxFile = std::uintmax_t{1} << 30;
 
-std::string body_of(std::string_view key, std::string_view text) {
-  return std::string(key) + "\n" + std::string(text);
-}
-
 }  // namespace
 
 CacheStore::CacheStore(std::string directory, std::string_view kind)
@@ -32,6 +28,11 @@ CacheStore::CacheStore(std::string directory, std::string_view kind)
 
 std::string CacheStore::file_of(std::string_view key) const {
   return folder_ + "/" + std::string(digest_of(key).hex());
+}
+
+bool CacheStore::holds(std::string_view key) const {
+  std::error_code error;
+  return !folder_.empty() && fs::exists(file_of(key), error);
 }
 
 std::optional<std::string> CacheStore::find(std::string_view key) const {
@@ -50,7 +51,9 @@ std::optional<std::string> CacheStore::find(std::string_view key) const {
   }
   // Used now: trim() spares it.
   fs::last_write_time(file, fs::file_time_type::clock::now(), error);
-  return std::string(body.substr(key.size() + 1));
+  // A record of a large layer is some MB: moved, not copied.
+  all.erase(0, kHead + key.size() + 1);
+  return all;
 }
 
 void CacheStore::store(std::string_view key, std::string_view text) const {
@@ -58,10 +61,13 @@ void CacheStore::store(std::string_view key, std::string_view text) const {
   try {
     make_directories(folder_);
     const std::string file = file_of(key);
-    const std::string body = body_of(key, text);
+    std::string all;
+    all.reserve(kHead + key.size() + 1 + text.size());
+    all.append(kHead, ' ').append(key).append("\n").append(text);
+    all.replace(0, kHead, digest_of(std::string_view(all).substr(kHead)).text() + "\n");
     // Not synced: a text that a crash cut is found to be damaged.
     Scratch scratch(Scratch::Kind::kFile, folder_, last_part_of(file));
-    write_fully(scratch.fd(), as_bytes(digest_of(body).text() + "\n" + body), scratch.path());
+    write_fully(scratch.fd(), as_bytes(all), scratch.path());
     rename_file(scratch.path(), file);
     scratch.keep();
   } catch (const Error&) {

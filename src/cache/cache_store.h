@@ -16,6 +16,8 @@ class CacheStore {
   // "layers".
   CacheStore(std::string directory, std::string_view kind);
   std::optional<std::string> find(std::string_view key) const;
+  // Whether there is a file for it, damaged or not.
+  bool holds(std::string_view key) const;
   void store(std::string_view key, std::string_view text) const;
   // Removes what was not used for longest until the files are so few and small.
   void trim(std::uint64_t max_bytes, std::uint64_t max_files) const;

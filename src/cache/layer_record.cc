@@ -14,6 +14,7 @@ namespace imgslim {
 namespace {
 
 constexpr std::uint64_t kMaxPlain = std::uint64_t{2} << 30;
+constexpr std::size_t kUsualRatio = 4;
 constexpr int kLevel = 1;  // written once a layer, and read back at the speed of any other
 
 }  // namespace
@@ -30,12 +31,14 @@ std::string pack_record(const LayerRecord& record, unsigned threads) {
   return text;
 }
 
-std::optional<LayerRecord> unpack_record(std::string_view text, const Digest& layer) {
+std::optional<LayerRecord> unpack_record(std::string text, const Digest& layer) {
   try {
     DecodeLimits limits;
     limits.max_plain_bytes = kMaxPlain;
-    Decoder decoder(memory_blob(std::string(text)), Compression::kZstd, limits);
+    // Mostly windows of checkpoints, which are compressed already. What is not used of it costs nothing.
     std::string plain;
+    plain.reserve(kUsualRatio * text.size());
+    Decoder decoder(memory_blob(std::move(text)), Compression::kZstd, limits);
     std::vector<std::byte> buffer(std::size_t{1} << 20);
     while (const std::size_t count = decoder.read(buffer))
       plain += as_text(std::span(buffer).first(count));

@@ -22,6 +22,6 @@ struct LayerRecord {
 std::string pack_record(const LayerRecord& record, unsigned threads);
 
 // Nothing if the text is none, of another build, or of another layer.
-std::optional<LayerRecord> unpack_record(std::string_view text, const Digest& layer);
+std::optional<LayerRecord> unpack_record(std::string text, const Digest& layer);
 
 }  // namespace imgslim

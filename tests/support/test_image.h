@@ -51,14 +51,14 @@ struct TestImage {
   Descriptor root() const { return describe(manifest, media_type::kOciManifest); }
 };
 
-// An OCI image of plain layers, each with one file.
-inline TestImage make_test_image(const std::vector<std::string>& files) {
+// An OCI image of plain layers.
+inline TestImage make_image_of_layers(const std::vector<std::string>& tars) {
   TestImage out;
   std::string ids;
   std::string descriptors;
-  for (const std::string& file : files) {
-    out.layers.push_back(tar_with_file(file));
-    const Descriptor layer = describe(out.layers.back(), media_type::kOciLayer);
+  for (const std::string& tar : tars) {
+    out.layers.push_back(tar);
+    const Descriptor layer = describe(tar, media_type::kOciLayer);
     ids += fmt::format("{}\"{}\"", ids.empty() ? "" : ",", layer.digest.text());
     descriptors += fmt::format("{}{}", descriptors.empty() ? "" : ",", descriptor_text(layer));
   }
@@ -69,6 +69,14 @@ inline TestImage make_test_image(const std::vector<std::string>& files) {
                  descriptor_text(describe(out.config, media_type::kOciConfig)) + R"(,"layers":[)" +
                  descriptors + "]}";
   return out;
+}
+
+// Each layer with one file.
+inline TestImage make_test_image(const std::vector<std::string>& files) {
+  std::vector<std::string> tars;
+  for (const std::string& file : files)
+    tars.push_back(tar_with_file(file));
+  return make_image_of_layers(tars);
 }
 
 inline void put_test_image(ImageDestination& destination, const TestImage& image) {
