@@ -89,8 +89,7 @@ std::optional<LayerScan::Step> LayerScan::take() {
 std::uint64_t LayerScan::run(Step step) {
   switch (step) {
     case Step::kDecode:
-      decode();
-      return blob_bytes_;
+      return decode();
     case Step::kIndex:
       index();
       break;
@@ -111,7 +110,7 @@ LayerScan::Piece LayerScan::free_piece(Queue& queue) {
   return piece;
 }
 
-void LayerScan::decode() {
+std::uint64_t LayerScan::decode() {
   blob_bytes_ = 0;
   Piece piece;
   {
@@ -134,12 +133,14 @@ void LayerScan::decode() {
   }
   plain_size_ += filled;
   piece.resize(filled);
+  const std::uint64_t read = blob_bytes_;
   const std::lock_guard lock(mutex_);
   // What was decoded before an error is still indexed: whichever fails first in the stream is reported.
   if (filled > 0 && !index_error_) plain_.full.push_back(std::move(piece));
   decode_error_ = error;
   decoded_ = decoded_ || ended || error != nullptr;
   decoding_ = false;
+  return read;
 }
 
 void LayerScan::take_blob_bytes(std::span<const std::byte> bytes) {

@@ -46,7 +46,7 @@ class LayerScan {
     bool busy = false;  // a thread works on what was its oldest piece
   };
 
-  void decode();
+  std::uint64_t decode();  // bytes of the blob that were
   void index();
   void hash();
   void finish();
