@@ -28,6 +28,14 @@ bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
+std::optional<CodeText> text_at(const ElfImage& image, std::uint64_t address) {
+  const auto bytes = address == 0 ? std::nullopt : image.c_string_at(address);
+  if (!bytes || !is_text(*bytes)) return std::nullopt;
+  CodeText text = whole_text(std::string(*bytes));
+  text.is_fixed = !may_change(image, address);
+  return text;
+}
+
 }  // namespace
 
 std::vector<CodeText> CodeTexts::c_argument(const FunctionFlow& flow, const CodeCall& call, std::size_t index,
@@ -42,12 +50,14 @@ std::vector<CodeText> CodeTexts::c_argument(const FunctionFlow& flow, const Code
 std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeValues& values,
                                          const CodeBuffer* buffer, int depth) const {
   std::vector<CodeText> texts;
+  bool is_doubtful = false;
   if (buffer != nullptr && (buffer->whole || !buffer->pieces.empty()) && depth < kDeepestText) {
     std::vector<CodeText> held = buffer_texts(flow, *buffer, depth + 1);
     // A function that only reads what it got leaves the text that was there.
     const bool in_frame = std::any_of(values.any.begin(), values.any.end(),
                                       [](const CodeValue& value) { return value.kind == Kind::kStack; });
     if (in_frame || !is_filled_by_others(*buffer) || all_known(held)) return held;
+    is_doubtful = true;
   }
   const ElfImage& image = sites_.image();
   std::vector<CodeValue> any = values.any;
@@ -58,9 +68,9 @@ std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeVal
     const auto address = static_cast<std::uint64_t>(value.value);
     switch (value.kind) {
       case Kind::kConstant: {
-        const auto text = address == 0 ? std::nullopt : image.c_string_at(address);
-        if (text && is_text(*text)) {
-          add_text(texts, whole_text(std::string(*text), value.origin >> 63 != 0));
+        if (auto text = text_at(image, address)) {
+          text->assembled = value.origin >> 63 != 0 || !text->is_fixed;
+          add_text(texts, *text);
         } else if (address != 0) {
           add_text(texts, open_text(Rest::kUnknown, flow.start, "a buffer"));
         } else {
@@ -90,9 +100,10 @@ std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeVal
         break;
       case Kind::kGlobal: {
         const auto initial = image.symbol_at_slot(address) ? std::nullopt : image.pointer_at(address);
-        const auto text = initial && *initial != 0 ? image.c_string_at(*initial) : std::nullopt;
-        if (text && !text->empty() && is_text(*text)) {
-          add_text(texts, whole_text(std::string(*text), true));
+        auto text = initial ? text_at(image, *initial) : std::nullopt;
+        if (text && !text->prefix.empty()) {
+          text->assembled = true;
+          add_text(texts, *text);
         } else {
           add_text(texts, open_text(Rest::kUnknown, flow.start, "a variable"));
         }
@@ -105,6 +116,7 @@ std::vector<CodeText> CodeTexts::c_texts(const FunctionFlow& flow, const CodeVal
   }
   if (values.unknown || values.any.empty())
     add_text(texts, open_text(Rest::kUnknown, flow.start, "not a constant"));
+  if (is_doubtful) doubt_written(texts, flow.start);
   return texts;
 }
 
@@ -113,6 +125,7 @@ void CodeTexts::add_c_result(const FunctionFlow& flow, const CodeValue& result, 
   const CodeCall* call = flow.call_at(result.site);
   const std::string_view callee = call == nullptr ? std::string_view{} : sites_.callee_of(*call);
   std::vector<CodeText> made;
+  bool is_new = true;  // a copy that was made for the caller
   if (call != nullptr && depth < kDeepestText && !call->arguments.empty()) {
     if (callee == "getenv" || callee == "secure_getenv") {
       for (const CodeText& name : c_argument(flow, *call, 0, depth + 1)) {
@@ -128,7 +141,12 @@ void CodeTexts::add_c_result(const FunctionFlow& flow, const CodeValue& result, 
         made = go_texts(flow, call->arguments[0], call->arguments[1], depth + 1);
     } else if (result.value == 0) {
       made = returned_texts(flow, *call, 0, TextArgument::Kind::kC, depth);
+      is_new = false;
     }
+  }
+  if (is_new) {
+    for (CodeText& text : made)
+      text.is_fixed = false;
   }
   add_result(flow, callee, std::move(made), texts);
 }
@@ -136,11 +154,9 @@ void CodeTexts::add_c_result(const FunctionFlow& flow, const CodeValue& result, 
 void CodeTexts::add_c_table(const FunctionFlow& flow, const CodeValue& table,
                             std::vector<CodeText>& texts) const {
   const ElfImage& image = sites_.image();
-  add_elements(flow, table, kMostElements, texts, [&](std::uint64_t place) -> std::optional<std::string> {
+  add_elements(flow, table, kMostElements, texts, [&](std::uint64_t place) -> std::optional<CodeText> {
     const auto pointer = image.pointer_at(place);
-    const auto text = pointer && *pointer != 0 ? image.c_string_at(*pointer) : std::nullopt;
-    if (!text || !is_text(*text)) return std::nullopt;
-    return std::string(*text);
+    return pointer ? text_at(image, *pointer) : std::nullopt;
   });
 }
 
@@ -148,15 +164,13 @@ void CodeTexts::add_c_table(const FunctionFlow& flow, const CodeValue& table,
 void CodeTexts::add_c_rows(const FunctionFlow& flow, const CodeValue& rows,
                            std::vector<CodeText>& texts) const {
   const ElfImage& image = sites_.image();
-  add_elements(flow, rows, 0, texts, [&](std::uint64_t place) -> std::optional<std::string> {
+  add_elements(flow, rows, 0, texts, [&](std::uint64_t place) -> std::optional<CodeText> {
     if (rows.kind == Kind::kNumbers) {
       const auto number = number_at(image, place);
       if (!number) return std::nullopt;
       place = static_cast<std::uint64_t>(rows.first) + static_cast<std::uint64_t>(*number);
     }
-    const auto text = may_change(image, place) ? std::nullopt : image.c_string_at(place);
-    if (!text || !is_text(*text)) return std::nullopt;
-    return std::string(*text);
+    return may_change(image, place) ? std::nullopt : text_at(image, place);
   });
 }
 

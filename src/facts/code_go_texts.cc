@@ -56,11 +56,12 @@ std::optional<std::string> CodeTexts::go_string(std::uint64_t address, std::uint
 void CodeTexts::add_go_table(const FunctionFlow& flow, const CodeValue& table,
                              std::vector<CodeText>& texts) const {
   const ElfImage& image = sites_.image();
-  add_elements(flow, table, kMostElements, texts, [&](std::uint64_t place) -> std::optional<std::string> {
+  add_elements(flow, table, kMostElements, texts, [&](std::uint64_t place) -> std::optional<CodeText> {
     const auto pointer = image.pointer_at(place);
     const auto length = image.pointer_at(place + 8);
     if (!pointer || !length || *pointer == 0) return std::nullopt;
-    return go_string(*pointer, *length);
+    const auto text = go_string(*pointer, *length);
+    return text ? std::optional(whole_text(*text)) : std::nullopt;
   });
 }
 

@@ -32,10 +32,11 @@ void add_elements(const FunctionFlow& flow, const CodeValue& table, std::size_t 
   const std::size_t end = known != flow.rounds.end() ? static_cast<std::size_t>(known->second) : most;
   bool any = false;
   for (std::size_t k = 0; k < end; ++k) {
-    const auto text =
+    std::optional<CodeText> text =
         read(static_cast<std::uint64_t>(table.value) + k * static_cast<std::uint64_t>(table.stride));
-    if (!text || text->empty()) break;
-    add_text(texts, whole_text(*text, true));
+    if (!text || text->prefix.empty()) break;
+    text->assembled = true;
+    add_text(texts, *text);
     any = true;
   }
   if (!any) add_text(texts, open_text(CodeText::Rest::kUnknown, flow.start, "element of a table"));

@@ -46,11 +46,24 @@ CodeText open_text(Rest rest, std::uint64_t function, std::string detail) {
   return result;
 }
 
+void doubt_written(std::vector<CodeText>& texts, std::uint64_t function) {
+  bool is_doubtful = false;
+  for (CodeText& text : texts) {
+    if (text.rest == Rest::kParameter) text.may_be_written = true;
+    if (text.rest != Rest::kNothing || text.is_fixed) continue;
+    text.assembled = true;
+    is_doubtful = true;
+  }
+  if (is_doubtful) add_text(texts, open_text(Rest::kUnknown, function, "a buffer that others may write"));
+}
+
 CodeText join_texts(const CodeText& a, const CodeText& b) {
   CodeText result = a;
+  result.is_fixed = false;
   result.assembled = true;
   if (a.rest == Rest::kNothing) {
     result = b;
+    result.is_fixed = false;
     result.assembled = true;
     result.prefix = a.prefix + b.prefix;
   } else if (b.rest == Rest::kNothing) {
@@ -174,6 +187,7 @@ std::vector<std::vector<CodeText>> CodeTexts::read(const std::vector<CallSite>& 
           add_text(result[query.site], text);
           continue;
         }
+        if (query.text.may_be_written) doubt_written(texts, function);
         for (CodeText& text : texts) {
           text.prefix = query.text.prefix + text.prefix;
           if (text.rest == Rest::kNothing) {

@@ -32,6 +32,8 @@ struct CodeText {
   bool go_parameter = false;  // a Go string, of two words
   std::string detail;
   bool assembled = false;      // an element of a table, put together, or what a variable holds at start
+  bool is_fixed = false;       // in memory that nothing writes
+  bool may_be_written = false;  // of C code: a function that is not followed got the memory before
   std::uint64_t function = 0;  // where what is not known comes from
   auto operator<=>(const CodeText&) const = default;
 };
@@ -49,6 +51,8 @@ struct TextArgument {
 void add_text(std::vector<CodeText>& texts, const CodeText& text);
 CodeText whole_text(std::string text, bool assembled = false);
 CodeText open_text(CodeText::Rest rest, std::uint64_t function, std::string detail = {});
+// Where a function that is not followed got the memory of these texts: what is not fixed may be another.
+void doubt_written(std::vector<CodeText>& texts, std::uint64_t function);
 // One after the other; of two that are open, only the first is told.
 CodeText join_texts(const CodeText& a, const CodeText& b);
 std::vector<CodeText> join_texts(const std::vector<CodeText>& first, const std::vector<CodeText>& second);

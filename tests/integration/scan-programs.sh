@@ -297,6 +297,44 @@ for cc in gcc aarch64-linux-gnu-gcc; do
   done
 done
 
+# Names whose memory another function got before: a literal stays what it is, all else may have been written.
+cat > handed.c << 'C'
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static void *volatile sink;
+static char writable[64] = "libwritable.so.1", plain[64] = "libplain.so.1";
+static const char *variable = "libvariable.so.1";
+#define NEVER __attribute__((noinline, noipa)) static
+NEVER void helper(char *b) { if (getenv("X")) fgets(b, 60, stdin); }
+#define LOADER(name) NEVER void name(char *b) { helper(b); sink = dlopen(b, RTLD_NOW); }
+LOADER(literal) LOADER(buffer) LOADER(global) LOADER(held) LOADER(copied)
+NEVER void untouched(char *b) { sink = dlopen(b, RTLD_NOW); }
+int main(void) {
+  char b[64];
+  strcpy(b, "libbuffer.so.1");
+  literal("libliteral.so.1");
+  buffer(b);
+  global(writable);
+  held((char *)variable);
+  copied(strdup("libcopied.so.1"));
+  untouched(plain);
+  variable = getenv("Y");
+  return 0;
+}
+C
+for cc in gcc aarch64-linux-gnu-gcc; do
+  command -v "$cc" > /dev/null || { echo "$cc: skipped"; continue; }
+  for flags in "-O1" "-O2" "-O2 -fno-pie -no-pie -D_FORTIFY_SOURCE=2"; do
+    name="handed-$cc$(echo "$flags" | tr -d ' ')"
+    # shellcheck disable=SC2086
+    "$cc" $flags -w -s -o "$name" handed.c -ldl
+    expect "$name" dlopen 'exact|libliteral.so.1|' 'unknown|libbuffer.so.1|' 'unknown|libwritable.so.1|' \
+      'candidate|libvariable.so.1|' 'unknown|libcopied.so.1|' 'candidate|libplain.so.1|'
+  done
+done
+
 # Libraries that start programs for their callers: glib, libuv, apr. What they import is all that counts of them.
 cat > spawn.c << 'C'
 #include <stddef.h>
