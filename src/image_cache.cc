@@ -51,49 +51,60 @@ ImageCache::ImageCache(const CacheOptions& options, ImageStores& stores, Progres
   }
 }
 
-void ImageCache::read_ahead(const std::vector<Digest>& layers) {
-  std::vector<std::optional<LayerRecord>> records(layers.size());
-  for_each_at_once(options_.threads, layers.size(), [&](std::size_t at) {
-    if (auto text = CacheStore(options_.directory, kLayers).find(key_of(layers[at])))
-      records[at] = unpack_record(*std::move(text), layers[at]);
-  });
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (records[i]) ahead_.emplace(layers[i], *std::move(records[i]));
-  }
-}
-
 bool ImageCache::has_record(const Digest& layer) const {
   return CacheStore(options_.directory, kLayers).holds(key_of(layer)) ||
          std::any_of(artifacts_.begin(), artifacts_.end(),
                      [&](const auto& artifact) { return artifact->has_record(layer); });
 }
 
-std::optional<LayerRecord> ImageCache::find_layer(const ScanJob& layer) {
-  std::optional<LayerRecord> found;
-  std::string origin;
-  const auto take = [&](std::optional<LayerRecord> record, std::string_view from) {
-    if (!record || record->table->diff_id != layer.diff_id || record->table->blob_size != layer.size) return;
-    // Without states nothing shows that a part of the blob is what it was.
-    if (record->table->digest->algorithm() != "sha256") return;
-    found = std::move(record);
-    origin = from;
-  };
-  if (const auto ahead = ahead_.find(layer.digest); ahead != ahead_.end()) {
-    take(std::move(ahead->second), kHere);
-    ahead_.erase(ahead);
+void ImageCache::read_ahead(const std::vector<ScanJob>& layers) {
+  // Large ones first, as they take longest.
+  std::vector<const ScanJob*> order;
+  order.reserve(layers.size());
+  for (const ScanJob& layer : layers)
+    order.push_back(&layer);
+  std::stable_sort(order.begin(), order.end(),
+                   [](const ScanJob* a, const ScanJob* b) { return a->size > b->size; });
+  std::vector<std::optional<Found>> found(order.size());
+  for_each_at_once(options_.threads, order.size(),
+                   [&](std::size_t at) { found[at] = read_record(*order[at]); });
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (found[i]) ahead_.emplace(order[i]->digest, *std::move(found[i]));
   }
-  for (std::size_t i = 0; i < artifacts_.size() && !found; ++i) {
+}
+
+std::optional<ImageCache::Found> ImageCache::read_record(const ScanJob& layer) const {
+  const auto fits = [&](const std::optional<LayerRecord>& record) {
+    // Without states nothing shows that a part of the blob is what it was.
+    return record && record->table->diff_id == layer.diff_id && record->table->blob_size == layer.size &&
+           record->table->digest->algorithm() == "sha256";
+  };
+  if (auto text = CacheStore(options_.directory, kLayers).find(key_of(layer.digest))) {
+    auto record = unpack_record(*std::move(text), layer.digest);
+    if (fits(record)) return Found{*std::move(record), std::string(kHere)};
+  }
+  for (const auto& artifact : artifacts_) {
+    const std::string name = artifact->source().name();
     try {
-      take(artifacts_[i]->layer(layer.digest), artifacts_[i]->source().name());
+      auto record = artifact->layer(layer.digest);
+      if (fits(record)) return Found{*std::move(record), name};
     } catch (const Error& error) {
-      progress_.note(fmt::format("{}: not used: {}", artifacts_[i]->source().name(), error.what()));
+      progress_.note(fmt::format("{}: not used: {}", name, error.what()));
     }
   }
+  return std::nullopt;
+}
+
+std::optional<LayerRecord> ImageCache::find_layer(const ScanJob& layer) {
+  const auto ahead = ahead_.find(layer.digest);
+  if (ahead == ahead_.end()) return std::nullopt;
+  const Found found = std::move(ahead->second);
+  ahead_.erase(ahead);
   // Hashing a file is a small part of reading it as a layer.
-  if (!found || !verify(*layer.blob, layer.digest)) return std::nullopt;
-  report_.layers.push_back({layer.digest.text(), origin, layer.size});
-  layers_.insert_or_assign(layer.digest, Known{*found, origin != kHere});
-  return found;
+  if (!verify(*layer.blob, layer.digest)) return std::nullopt;
+  report_.layers.push_back({layer.digest.text(), found.from, layer.size});
+  layers_.insert_or_assign(layer.digest, Known{found.record, found.from != kHere});
+  return found.record;
 }
 
 void ImageCache::add_layer(const LayerRecord& record, const std::string& identity) {

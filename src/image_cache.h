@@ -38,10 +38,10 @@ class ImageCache {
 
   // Whether there is a record of a layer; it may turn out to be damaged.
   bool has_record(const Digest& layer) const;
-  // Reads the records that this machine has of these layers, several at a time, for find_layer().
-  void read_ahead(const std::vector<Digest>& layers);
-  // The record of a layer, if its blob is that: a file that did not change since it was read, or is hashed;
-  // bytes of a registry are compared by their reader.
+  // Reads the records of these layers, several at a time, for find_layer().
+  void read_ahead(const std::vector<ScanJob>& layers);
+  // The record of a layer that was read ahead, once, if the blob is that layer: a file that did not change
+  // since it was read, or is hashed; bytes of a registry are compared by their reader.
   std::optional<LayerRecord> find_layer(const ScanJob& layer);
   // Of a layer that was read from a blob with that identity (Blob::identity(), before it was read).
   void add_layer(const LayerRecord& record, const std::string& identity);
@@ -65,6 +65,12 @@ class ImageCache {
     bool is_new = false;  // to this machine's cache
     bool has_news() const { return is_new || record.facts->has_grown(); }
   };
+  struct Found {
+    LayerRecord record;
+    std::string from;  // the cache
+  };
+  // From the first cache that has it.
+  std::optional<Found> read_record(const ScanJob& layer) const;
   // Whether the blob has that digest: what is no file has, and a file that was found to and did not change
   // since.
   bool verify(const Blob& blob, const Digest& digest) const;
@@ -76,7 +82,7 @@ class ImageCache {
   ImageStores& stores_;
   Progress& progress_;
   std::vector<std::unique_ptr<CacheArtifact>> artifacts_;
-  std::map<Digest, LayerRecord> ahead_;
+  std::map<Digest, Found> ahead_;
   std::map<Digest, Known> layers_;
   std::map<Digest, std::string> records_;  // packed, for the caches to write
   std::mutex take_mutex_;     // one layer is brought to the destination at a time

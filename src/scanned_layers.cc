@@ -25,21 +25,6 @@ BlobPtr open_layer(const ImageSource& source, const LayerDescriptor& layer) {
   }
 }
 
-// Large ones first, as they take longest.
-std::vector<Digest> digests_of(const std::vector<ScanJob>& jobs) {
-  std::vector<const ScanJob*> order;
-  order.reserve(jobs.size());
-  for (const ScanJob& job : jobs)
-    order.push_back(&job);
-  std::stable_sort(order.begin(), order.end(),
-                   [](const ScanJob* a, const ScanJob* b) { return a->size > b->size; });
-  std::vector<Digest> digests;
-  digests.reserve(order.size());
-  for (const ScanJob* job : order)
-    digests.push_back(job->digest);
-  return digests;
-}
-
 // Each blob of all images once. Two images that name different DiffIDs for one are Error{kBadImage}.
 std::vector<ScanJob> layers_of(const ImageSource& source, const ImageSet& set) {
   std::map<Digest, Digest> diff_ids;
@@ -89,7 +74,7 @@ ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, uns
   // The records are unpacked while the first bytes of the others come.
   for_each_at_once(threads, recorded.empty() ? 1 : 2, [&](std::size_t at) {
     if (at == 0) return read(wanted);
-    cache->read_ahead(digests_of(recorded));
+    cache->read_ahead(recorded);
   });
   std::vector<ScanJob> damaged;
   for (ScanJob& layer : recorded) {

@@ -6,7 +6,7 @@ set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 export IMGSLIM="${IMGSLIM:-$root/.build/release/src/imgslim}" IMGSLIM_DRIVERS="${IMGSLIM_DRIVERS:-$root/.build/release/tests}"
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" "$log.first" "$log.next"' EXIT
 for _ in 1 2 3; do
     sh "$root/tests/integration/registry-cache.sh" >> "$log" 2>&1 || {
         tail -3 "$log" >&2
@@ -27,5 +27,4 @@ echo "nothing changed | $again ms | < 1000 ms"
 echo "the application changed, cache from the registry | $carried ms"
 sed -n 's/^a changed application: .*time, \(.*\)/beyond the changed layer | \1 | <= 1 MB/p' "$log" | tail -1
 echo "load: $(cut -d ' ' -f 1 /proc/loadavg), $(nproc) CPUs"
-rm -f "$log.first" "$log.next"
 awk "BEGIN { exit !($share <= 15 && $again < 1000) }" || exit 3
