@@ -67,6 +67,8 @@ class Decoder : public Source {
 // Thread safe; several threads decode at a time where they read far from each other.
 class PlainBlob : public Blob {
  public:
+  // The plain bytes are cut into spans of this size, each decoded as a whole.
+  static constexpr std::uint64_t kSpan = std::uint64_t{256} << 10;
   PlainBlob(BlobPtr blob, Compression compression, std::vector<Checkpoint> checkpoints,
             std::uint64_t plain_size, std::size_t cache_bytes = std::size_t{32} << 20);
   // The same with checkpoints that several share, as the images that have one layer do.

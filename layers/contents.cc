@@ -6,6 +6,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "layers/at_once.h"
 #include "layers/error.h"
 
 namespace imgslim {
@@ -14,6 +15,7 @@ namespace {
 constexpr std::size_t kChunk = std::size_t{256} << 10;
 // Of a file that may be known.
 constexpr std::uint64_t kSmall = std::uint64_t{256} << 10;
+constexpr std::uint64_t kLarge = std::uint64_t{8} << 20;
 
 void write_zeros(Sink& out, std::uint64_t count) {
   static constexpr std::array<std::byte, 4096> kZeros{};
@@ -99,10 +101,34 @@ std::string Contents::read(EntryRef file, std::uint64_t limit) const {
   if (e.size > limit) {
     throw_bad_image(printable(e.path) + " is larger than " + std::to_string(limit) + " bytes");
   }
+  if (threads_ > 1 && e.sparse == 0 && e.size >= kLarge) return read_in_parts(file);
   std::string text;
   text.reserve(static_cast<std::size_t>(e.size));
   const auto sink = sink_to([&](std::span<const std::byte> bytes) { text += as_text(bytes); });
   write_to(file, *sink);
+  return text;
+}
+
+// Each part begins where a decoder can.
+std::string Contents::read_in_parts(EntryRef file) const {
+  const std::uint64_t size = entry(file).size;
+  const auto [blob, start] = place_of(file);
+  std::vector<std::uint64_t> parts{0};
+  if (blob == plain_[file.layer].get()) {
+    const std::uint64_t step = std::max(size / threads_, kLarge / 4);
+    for (const Checkpoint& checkpoint : tables_[file.layer]->checkpoints) {
+      // Up to the next span, which is decoded as one.
+      const std::uint64_t at =
+          (checkpoint.plain_offset + PlainBlob::kSpan - 1) / PlainBlob::kSpan * PlainBlob::kSpan;
+      if (at >= start + parts.back() + step && at + step / 2 <= start + size) parts.push_back(at - start);
+    }
+  }
+  parts.push_back(size);
+  std::string text(static_cast<std::size_t>(size), '\0');
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(text));
+  for_each_at_once(threads_, parts.size() - 1, [&](std::size_t i) {
+    blob->read_at(start + parts[i], bytes.subspan(parts[i], parts[i + 1] - parts[i]));
+  });
   return text;
 }
 

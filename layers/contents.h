@@ -43,6 +43,8 @@ class Contents {
   Contents(std::vector<LayerTablePtr> tables, std::vector<BlobPtr> blobs, std::size_t cache_bytes,
            std::vector<BlobPtr> replaced = {}, const KnownDigests* digests = nullptr,
            const KnownContents* known = nullptr);
+  // How many may decode one large file that is read whole; 1 unless it is said.
+  void set_threads(unsigned threads) { threads_ = threads; }
 
   // Writes all of a regular file to `out`, holes as zeros. Throws Error{kBadImage, kIo}.
   void write_to(EntryRef file, Sink& out) const;
@@ -58,6 +60,7 @@ class Contents {
  private:
   const Entry& entry(EntryRef file) const;
   void read_into(EntryRef file, Sink& out) const;
+  std::string read_in_parts(EntryRef file) const;
   // Where a file's bytes are, and their offset there.
   std::pair<const Blob*, std::uint64_t> place_of(EntryRef file) const;
   std::vector<LayerTablePtr> tables_;
@@ -65,6 +68,7 @@ class Contents {
   std::vector<BlobPtr> replaced_;
   const KnownDigests* digests_;
   const KnownContents* known_;
+  unsigned threads_ = 1;
 };
 
 }  // namespace imgslim

@@ -121,8 +121,7 @@ std::optional<DeflateCheckpoint> unpack_checkpoint(std::string_view text) {
   checkpoint.size = *read_integer<std::uint32_t>(text, 5);
   checkpoint.window.resize(kWindow);
   const std::string_view packed = text.substr(kHead);
-  const std::size_t length =
-      ZSTD_decompress(checkpoint.window.data(), kWindow, packed.data(), packed.size());
+  const std::size_t length = ZSTD_decompress(checkpoint.window.data(), kWindow, packed.data(), packed.size());
   if (ZSTD_isError(length) != 0) return std::nullopt;
   checkpoint.window.resize(length);
   return checkpoint;

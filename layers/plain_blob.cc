@@ -12,8 +12,7 @@
 namespace imgslim {
 namespace {
 
-// The plain bytes are cut into spans of this size; a cached span is whole.
-constexpr std::uint64_t kSpan = std::uint64_t{256} << 10;
+constexpr std::uint64_t kSpan = PlainBlob::kSpan;
 constexpr std::size_t kMinSpans = 4;
 
 using Bytes = std::shared_ptr<const std::vector<std::byte>>;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 #include <numeric>
 
 #include "layers/at_once.h"
@@ -27,9 +28,15 @@ KeepInput ImageWork::keep_input() const {
 
 void ImageWork::find_closure() {
   // They hold what was read of the programs until the keep rule has read it too.
-  const std::vector<GoProgram> programs = read_go_programs(*files_, roots_);
-  leftovers_ = find_leftovers({tree_, *files_, content_reader(), packages_, roots_, image_.config, programs},
+  const std::shared_future<std::vector<GoProgram>> programs =
+      std::async(options_.threads > 1 ? std::launch::async : std::launch::deferred, [this] {
+        return read_go_programs(*files_, roots_);
+      }).share();
+  const ContentReader reader = content_reader();
+  leftovers_ = find_leftovers({tree_, *files_, reader, packages_, roots_, image_.config,
+                               [&]() -> const std::vector<GoProgram>& { return programs.get(); }},
                               Form::kDistroless);
+  programs.get();
   closure_ = find_kept(keep_input());
   forget_contents();
 }

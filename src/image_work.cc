@@ -164,10 +164,11 @@ LayerFormat ImageWork::format_for(Compression source) const {
   return LayerFormat{options_.compression.value_or(source), options_.compression_level, options_.threads};
 }
 
-std::optional<WrittenLayer> ImageWork::write_once(
-    const PlannedLayer& layer, const std::vector<LayerTablePtr>& tables, const Contents& contents,
-    const LayerFormat& format, ImageDestination& destination, WrittenLayers& written,
-    const std::function<bool(const WrittenLayer&)>& accept) {
+std::optional<WrittenLayer> ImageWork::write_once(const PlannedLayer& layer,
+                                                  const std::vector<LayerTablePtr>& tables,
+                                                  const Contents& contents, const LayerFormat& format,
+                                                  ImageDestination& destination, WrittenLayers& written,
+                                                  const std::function<bool(const WrittenLayer&)>& accept) {
   const Digest key = layer_key(layer, tables, format);
   {
     const std::lock_guard lock(written_mutex_);

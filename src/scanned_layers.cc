@@ -53,7 +53,7 @@ std::vector<ScanJob> layers_of(const ImageSource& source, const ImageSet& set) {
 ScannedLayers::ScannedLayers(const ImageSource& source, const ImageSet& set, unsigned threads,
                              Progress& progress, const std::function<Observers()>& observers,
                              ImageCache* cache)
-    : cache_(cache) {
+    : cache_(cache), threads_(threads) {
   const std::vector<ScanJob> layers = layers_of(source, set);
   tables_.resize(layers.size());
   facts_.resize(layers.size());
@@ -151,9 +151,11 @@ std::vector<std::shared_ptr<LayerFindings>> ScannedLayers::facts_of(const Source
 
 std::unique_ptr<Contents> ScannedLayers::contents_of(const SourceImage& image,
                                                      const KnownDigests* digests) const {
-  return std::make_unique<Contents>(tables_of(image), blobs_of(image),
-                                    content_cache_bytes(image.manifest.layers.size()), std::vector<BlobPtr>(),
-                                    digests);
+  auto contents = std::make_unique<Contents>(tables_of(image), blobs_of(image),
+                                             content_cache_bytes(image.manifest.layers.size()),
+                                             std::vector<BlobPtr>(), digests);
+  contents->set_threads(threads_);
+  return contents;
 }
 
 std::size_t content_cache_bytes(std::size_t layers) {

@@ -53,6 +53,7 @@ class ScannedLayers {
   std::vector<LayerTablePtr> tables_;
   std::vector<std::shared_ptr<LayerFindings>> facts_;
   ImageCache* cache_ = nullptr;
+  unsigned threads_ = 1;
 };
 
 // The same for each of so many layers, so that what all of them keep stays far below the memory a small CI

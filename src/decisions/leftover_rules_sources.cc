@@ -36,11 +36,13 @@ bool is_go_source(std::string_view name) {
 // The module folder of a program that the image starts: its Go files, and the files that it embeds.
 void find_go_source(LeftoverSearch& search, NodeId go_mod) {
   if (!search.is_file(go_mod)) return;
-  const std::vector<GoProgram>& programs = search.context().programs;
+  if (!search.context().programs) return;
   const std::string text = search.beginning(go_mod, kMaxGoMod);
   const std::string_view module = module_of(text);
+  if (module.empty()) return;
+  const std::vector<GoProgram>& programs = search.context().programs();
   const auto program = std::find_if(programs.begin(), programs.end(), [&](const GoProgram& each) {
-    return !module.empty() && each.main_module == module;
+    return each.main_module == module;
   });
   if (program == programs.end()) return;
   const NodeId folder = search.parent(go_mod);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,7 +50,9 @@ struct LeftoverContext {
   const PackageDatabase& packages;
   const Roots& roots;
   const ImageConfig& config;
-  std::vector<GoProgram> programs = {};  // that the roots reach; read for the form distroless alone
+  // That the roots reach; asked for late, as they may still be read meanwhile. None outside the form
+  // distroless.
+  std::function<const std::vector<GoProgram>&()> programs = nullptr;
 };
 
 struct Leftover {

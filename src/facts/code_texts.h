@@ -31,10 +31,10 @@ struct CodeText {
   std::int64_t parameter = 0;
   bool go_parameter = false;  // a Go string, of two words
   std::string detail;
-  bool assembled = false;      // an element of a table, put together, or what a variable holds at start
-  bool is_fixed = false;       // in memory that nothing writes
+  bool assembled = false;       // an element of a table, put together, or what a variable holds at start
+  bool is_fixed = false;        // in memory that nothing writes
   bool may_be_written = false;  // of C code: a function that is not followed got the memory before
-  std::uint64_t function = 0;  // where what is not known comes from
+  std::uint64_t function = 0;   // where what is not known comes from
   auto operator<=>(const CodeText&) const = default;
 };
 

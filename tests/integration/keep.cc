@@ -55,8 +55,10 @@ void keep(const ImageSource& source, const SourceImage& image, const std::vector
   start = std::chrono::steady_clock::now();
   const PackageDatabase packages = PackageDatabase::read(files);
   const Roots roots = find_roots(files, image.config, commands);
-  const Leftovers leftovers =
-      find_leftovers({tree, files, reader, packages, roots, image.config, read_go_programs(files, roots)}, Form::kDistroless);
+  const std::vector<GoProgram> programs = read_go_programs(files, roots);
+  const Leftovers leftovers = find_leftovers({tree, files, reader, packages, roots, image.config,
+                                              [&]() -> const std::vector<GoProgram>& { return programs; }},
+                                             Form::kDistroless);
   const double facts_time = seconds_since(start);
   start = std::chrono::steady_clock::now();
   const KeepResult result =

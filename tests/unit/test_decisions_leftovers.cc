@@ -50,7 +50,9 @@ struct Image {
   Leftovers find(Form form) const {
     // What the rows about Go sources compare with.
     const GoProgram program{"/bin/app", "example.com/app", {{5, {digest_of("asset")}}}};
-    return find_leftovers({tree, *files, content, packages, roots, config, {program}}, form);
+    const std::vector<GoProgram> programs{program};
+    const auto all = [&]() -> const std::vector<GoProgram>& { return programs; };
+    return find_leftovers({tree, *files, content, packages, roots, config, all}, form);
   }
   // "RULE PATH" of what goes.
   Paths gone(Form form = Form::kTidy) const {

@@ -39,7 +39,8 @@ class DamagingDestination : public ImageDestination {
 
 // Two files in the first layer, of which the second deletes one.
 TestImage image_with_a_deleted_file() {
-  return make_image_of_layers({tar_with_file("a").substr(0, 512) + tar_with_file("b"), tar_with_file(".wh.a")});
+  return make_image_of_layers(
+      {tar_with_file("a").substr(0, 512) + tar_with_file("b"), tar_with_file(".wh.a")});
 }
 
 }  // namespace
