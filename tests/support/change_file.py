@@ -6,46 +6,35 @@ A file of that layer (counted from 1) gets some bytes more at its end, as a rebu
 manifest follow. Other blobs are hard links.
 """
 import gzip
-import hashlib
 import io
-import json
 import os
+import shutil
 import sys
 import tarfile
 
+sys.dont_write_bytecode = True
+from layout import Layout, new_layout
+
 
 def main():
-    layout, new, number, path = sys.argv[1:]
-    os.makedirs(new + "/blobs/sha256")
-    for blob in os.listdir(layout + "/blobs/sha256"):
-        source = f"{layout}/blobs/sha256/{blob}"
+    source, new, number, path = sys.argv[1:]
+    number = int(number) - 1
+    old = Layout(source)
+    index, manifest, config = old.image()
+    out = new_layout(new)
+    for blob in os.listdir(source + "/blobs/sha256"):
+        digest = "sha256:" + blob
         try:
-            os.link(source, f"{new}/blobs/sha256/{blob}")
+            os.link(old.file_of(digest), out.file_of(digest))
         except OSError:
-            with open(source, "rb") as file, open(f"{new}/blobs/sha256/{blob}", "wb") as out:
-                out.write(file.read())
-
-    def read(digest):
-        with open(f"{new}/blobs/{digest.replace(':', '/')}", "rb") as file:
-            return file.read()
-
-    def write(data):
-        digest = hashlib.sha256(data).hexdigest()
-        with open(f"{new}/blobs/sha256/{digest}", "wb") as file:
-            file.write(data)
-        return {"digest": "sha256:" + digest, "size": len(data)}
-
-    with open(layout + "/index.json", encoding="utf-8") as file:
-        index = json.load(file)
-    manifest = json.loads(read(index["manifests"][0]["digest"]))
-    config = json.loads(read(manifest["config"]["digest"]))
-    layer = manifest["layers"][int(number) - 1]
-    plain = io.BytesIO(gzip.decompress(read(layer["digest"])))
-    out = io.BytesIO()
+            shutil.copyfile(old.file_of(digest), out.file_of(digest))
+    layer = manifest["layers"][number]
+    tar = io.BytesIO()
     found = False
-    with tarfile.open(fileobj=plain) as source, tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as result:
-        for member in source:
-            content = source.extractfile(member) if member.isreg() else None
+    plain = io.BytesIO(gzip.decompress(old.read(layer["digest"])))
+    with tarfile.open(fileobj=plain) as archive, tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as result:
+        for member in archive:
+            content = archive.extractfile(member) if member.isreg() else None
             if member.name.lstrip("./") == path:
                 data = content.read() + b"another build   "
                 member.size = len(data)
@@ -53,15 +42,10 @@ def main():
                 found = True
             result.addfile(member, content)
     if not found:
-        raise SystemExit(f"change_file.py: no {path} in layer {number}")
-    layer.update(write(gzip.compress(out.getvalue(), 6, mtime=0)))
-    config["rootfs"]["diff_ids"][int(number) - 1] = "sha256:" + hashlib.sha256(out.getvalue()).hexdigest()
-    manifest["config"].update(write(json.dumps(config).encode()))
-    index["manifests"] = [index["manifests"][0] | write(json.dumps(manifest).encode())]
-    with open(new + "/index.json", "w", encoding="utf-8") as file:
-        json.dump(index, file)
-    with open(new + "/oci-layout", "w", encoding="utf-8") as file:
-        file.write('{"imageLayoutVersion": "1.0.0"}')
+        raise SystemExit(f"change_file.py: no {path} in layer {number + 1}")
+    blob, config["rootfs"]["diff_ids"][number] = out.put_layer(tar.getvalue())
+    layer.update(blob)
+    out.put_image(index, manifest, config)
 
 
 main()
