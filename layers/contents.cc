@@ -112,7 +112,9 @@ std::string Contents::read(EntryRef file, std::uint64_t limit) const {
 // Each part begins where a decoder can.
 std::string Contents::read_in_parts(EntryRef file) const {
   const std::uint64_t size = entry(file).size;
-  const auto [blob, start] = place_of(file);
+  const std::pair<const Blob*, std::uint64_t> place = place_of(file);
+  const Blob* const blob = place.first;
+  const std::uint64_t start = place.second;
   std::vector<std::uint64_t> parts{0};
   if (blob == plain_[file.layer].get()) {
     const std::uint64_t step = std::max(size / threads_, kLarge / 4);
