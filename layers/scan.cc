@@ -38,7 +38,7 @@ class Scanner {
                      [&](std::size_t a, std::size_t b) { return jobs[a].size > jobs[b].size; });
     for (const ScanJob& job : jobs)
       total_ += job.size;
-    // A checkpoint takes some 54 KiB; plain bytes are about three times those of the blobs.
+    // A checkpoint takes at most some 32 KiB; plain bytes are about three times those of the blobs.
     constexpr std::uint64_t kCheckpoints = 800;
     if (options_.checkpoint_every == 0)
       options_.checkpoint_every = std::max(kNearestCheckpoints, total_ / kCheckpoints * 3);
